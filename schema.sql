@@ -1,0 +1,494 @@
+-- Kafilah: the whole database.
+--
+-- This file is the truth for a new store; src/db/migrations.rs brings older stores to the same shape and a
+-- test proves the two equal. Every table is STRICT. Columns ending in _at are unix milliseconds, UTC; _ms are
+-- milliseconds, _idr whole rupiah, _m metres. Who/when stands beside every change.
+PRAGMA application_id = 1262568012; -- 'KAFL'
+
+-- Facts about the store itself. `settings_generation` and `catalog_generation` count changes, so that a
+-- running server notices what another process (the command line) wrote.
+CREATE TABLE meta (
+  key   TEXT PRIMARY KEY,
+  value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO meta VALUES ('settings_generation', 1), ('catalog_generation', 1);
+
+-- One row per setting that differs from its built-in default. A secret is stored encrypted (XChaCha20-Poly1305
+-- with the key file beside the database, bound to this row's key), as nonce || ciphertext in hex.
+CREATE TABLE setting (
+  key        TEXT PRIMARY KEY,
+  value      TEXT NOT NULL,
+  secret     INTEGER NOT NULL DEFAULT 0 CHECK (secret IN (0, 1)),
+  updated_at INTEGER NOT NULL,
+  updated_by TEXT NOT NULL              -- actor, as in audit.actor
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER setting_added   AFTER INSERT ON setting BEGIN UPDATE meta SET value = value + 1 WHERE key = 'settings_generation'; END;
+CREATE TRIGGER setting_changed AFTER UPDATE ON setting BEGIN UPDATE meta SET value = value + 1 WHERE key = 'settings_generation'; END;
+CREATE TRIGGER setting_removed AFTER DELETE ON setting BEGIN UPDATE meta SET value = value + 1 WHERE key = 'settings_generation'; END;
+
+-- People who log in. A disabled user keeps his rows in history.
+CREATE TABLE user (
+  id            INTEGER PRIMARY KEY,
+  email         TEXT NOT NULL UNIQUE COLLATE NOCASE,
+  name          TEXT NOT NULL,
+  role          TEXT NOT NULL CHECK (role IN ('system_admin', 'marketing_admin', 'sales_admin', 'cs', 'viewer')),
+  password_hash TEXT NOT NULL,          -- argon2id, PHC string
+  language      TEXT NOT NULL DEFAULT 'id' CHECK (language IN ('id', 'en')),
+  theme         TEXT NOT NULL DEFAULT 'auto' CHECK (theme IN ('auto', 'light', 'dark')),
+  created_at    INTEGER NOT NULL,
+  disabled_at   INTEGER
+) STRICT;
+
+-- Browser sessions: the cookie holds 32 random bytes, the store only their SHA-256.
+CREATE TABLE session (
+  token_hash   BLOB PRIMARY KEY,
+  user_id      INTEGER NOT NULL REFERENCES user (id),
+  csrf         TEXT NOT NULL,           -- token every form of this session carries
+  created_at   INTEGER NOT NULL,
+  seen_at      INTEGER NOT NULL,
+  expires_at   INTEGER NOT NULL,
+  address      TEXT NOT NULL,
+  user_agent   TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX session_user ON session (user_id);
+
+-- Bearer tokens for programs; only the SHA-256 is kept.
+CREATE TABLE api_token (
+  id         INTEGER PRIMARY KEY,
+  name       TEXT NOT NULL,
+  role       TEXT NOT NULL CHECK (role IN ('system_admin', 'marketing_admin', 'sales_admin', 'cs', 'viewer')),
+  token_hash BLOB NOT NULL UNIQUE,
+  created_at INTEGER NOT NULL,
+  revoked_at INTEGER
+) STRICT;
+
+-- Failed logins per account and per address; the next try is allowed at next_at.
+CREATE TABLE login_failure (
+  subject  TEXT PRIMARY KEY,            -- 'email:…' or 'address:…'
+  failures INTEGER NOT NULL,
+  next_at  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- One WhatsApp number: a WAHA session, a Cloud API number, or the phone simulator inside the program.
+CREATE TABLE channel (
+  id                     INTEGER PRIMARY KEY,
+  kind                   TEXT NOT NULL CHECK (kind IN ('waha', 'cloud', 'simulator')),
+  session                TEXT NOT NULL UNIQUE,  -- WAHA session name
+  phone                  TEXT,                  -- our own number, digits without plus
+  lid                    TEXT,                  -- our own LID, with suffix
+  engine                 TEXT,                  -- WEBJS, WPP, NOWEB, GOWS or what the gateway says
+  status                 TEXT NOT NULL DEFAULT 'UNKNOWN', -- as the gateway says: WORKING, SCAN_QR_CODE, …
+  status_at              INTEGER,
+  last_event_at          INTEGER,               -- last webhook delivery, our clock
+  gateway_started_at     INTEGER,               -- a changed value means the gateway restarted
+  reconciled_to_at       INTEGER,               -- history is known to be complete up to here
+  first_contact_until_at INTEGER,               -- WhatsApp forbids writing first until then (reach-out timelock)
+  capping                TEXT                   -- new-chat quota state as WhatsApp names it; only CAPPED blocks
+) STRICT;
+
+-- A person. Names have a source; a better source wins: typed > import > phonebook > push.
+CREATE TABLE contact (
+  id           INTEGER PRIMARY KEY,
+  name         TEXT,
+  name_source  TEXT CHECK (name_source IN ('push', 'phonebook', 'import', 'typed')),
+  email        TEXT,
+  address      TEXT,
+  opted_out_at INTEGER,
+  merged_into  INTEGER REFERENCES contact (id), -- this row lives on there; kept so that a merge can be undone
+  created_at   INTEGER NOT NULL
+) STRICT;
+
+-- One way to reach a contact. A phone is the same everywhere (channel_id 0); a LID belongs to one channel.
+CREATE TABLE identity (
+  kind       TEXT NOT NULL CHECK (kind IN ('phone', 'lid')),
+  channel_id INTEGER NOT NULL,
+  value      TEXT NOT NULL,             -- phone: digits without plus; lid: digits without suffix
+  contact_id INTEGER NOT NULL REFERENCES contact (id),
+  added_at   INTEGER NOT NULL,
+  PRIMARY KEY (kind, channel_id, value),
+  CHECK (kind = 'lid' OR channel_id = 0),
+  CHECK (length(value) BETWEEN 5 AND 20 AND value NOT GLOB '*[^0-9]*')
+) STRICT, WITHOUT ROWID;
+CREATE INDEX identity_contact ON identity (contact_id);
+
+-- What a merge moved, so that it can be undone by hand.
+CREATE TABLE contact_merge (
+  id         INTEGER PRIMARY KEY,
+  kept_id    INTEGER NOT NULL REFERENCES contact (id),
+  merged_id  INTEGER NOT NULL REFERENCES contact (id),
+  cause      TEXT NOT NULL,             -- lid_resolved, phone_learned, by_hand
+  detail     TEXT NOT NULL,             -- JSON: moved identities, conversations and messages
+  at         INTEGER NOT NULL,
+  undone_at  INTEGER
+) STRICT;
+
+-- One contact on one channel. Personal chats only: the address must end in @c.us or @lid.
+CREATE TABLE conversation (
+  id                INTEGER PRIMARY KEY,
+  contact_id        INTEGER NOT NULL REFERENCES contact (id),
+  channel_id        INTEGER NOT NULL REFERENCES channel (id),
+  chat_id           TEXT NOT NULL CHECK (chat_id LIKE '%_@c.us' OR chat_id LIKE '%_@lid'),
+  phase             TEXT NOT NULL DEFAULT 'leads' CHECK (phase IN ('leads', 'interest', 'booking', 'paid')),
+  phase_at          INTEGER NOT NULL,
+  package_code      TEXT,               -- the package the chat is about
+  handler           TEXT NOT NULL DEFAULT 'bot' CHECK (handler IN ('bot', 'user')),
+  handler_at        INTEGER,
+  assignee_id       INTEGER REFERENCES user (id),
+  waiting_since_at  INTEGER,            -- since when a person is awaited; null: nobody waits
+  unread_count      INTEGER NOT NULL DEFAULT 0,
+  last_in_at        INTEGER,            -- customer's last message
+  last_in_id        INTEGER,            -- message.id of it
+  answered_id       INTEGER NOT NULL DEFAULT 0, -- message.id up to which the bot has had its turn
+  last_message_id   INTEGER,            -- message shown in lists
+  last_at           INTEGER NOT NULL,
+  turn_due_at       INTEGER,            -- the bot's turn is due then (process clock); null: no turn is due
+  turn_failures     INTEGER NOT NULL DEFAULT 0, -- turns in a row that broke; two park the turn with a person
+  low_confidence    INTEGER NOT NULL DEFAULT 0, -- low-confidence turns in a row
+  party_size        INTEGER,            -- slots, remembered across messages
+  month             TEXT,               -- YYYY-MM
+  suggested_code    TEXT,               -- the bot asked "did you mean …?"
+  language          TEXT,               -- language of the last turn: id or en
+  first_code        TEXT,               -- campaign source, first and last touch
+  last_code         TEXT,
+  merged_into       INTEGER REFERENCES conversation (id), -- its messages live on there
+  created_at        INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX conversation_contact ON conversation (contact_id, channel_id);
+CREATE INDEX conversation_recent ON conversation (last_at, id) WHERE merged_into IS NULL;
+CREATE INDEX conversation_turn ON conversation (turn_due_at) WHERE turn_due_at IS NOT NULL;
+CREATE INDEX conversation_waiting ON conversation (waiting_since_at) WHERE waiting_since_at IS NOT NULL;
+CREATE INDEX conversation_assignee ON conversation (assignee_id, last_at) WHERE assignee_id IS NOT NULL;
+CREATE INDEX conversation_phase ON conversation (phase, last_at) WHERE phase <> 'leads';
+-- Phases only move forward. A person's correction goes through phase_correction, which names the phase first.
+CREATE TRIGGER conversation_phase_forward BEFORE UPDATE OF phase ON conversation
+WHEN (CASE NEW.phase WHEN 'leads' THEN 0 WHEN 'interest' THEN 1 WHEN 'booking' THEN 2 ELSE 3 END)
+   < (CASE OLD.phase WHEN 'leads' THEN 0 WHEN 'interest' THEN 1 WHEN 'booking' THEN 2 ELSE 3 END)
+ AND NOT EXISTS (SELECT 1 FROM phase_transition t WHERE t.conversation_id = NEW.id AND t.at = NEW.phase_at
+                 AND t.cause = 'correction' AND t.to_phase = NEW.phase)
+BEGIN SELECT RAISE(ABORT, 'a phase never moves backward'); END;
+
+-- Every message in or out, once. wa_id is the bare WhatsApp id; for our own sends it is chosen and stored
+-- before the call where the gateway lets us. `at` is the message's own time, received_at ours.
+CREATE TABLE message (
+  id              INTEGER PRIMARY KEY,
+  conversation_id INTEGER NOT NULL REFERENCES conversation (id),
+  channel_id      INTEGER NOT NULL,
+  direction       TEXT NOT NULL CHECK (direction IN ('in', 'out')),
+  wa_id           TEXT,
+  author          TEXT NOT NULL CHECK (author IN ('customer', 'bot', 'user', 'phone', 'broadcast')),
+  user_id         INTEGER REFERENCES user (id),
+  kind            TEXT NOT NULL,        -- text image video voice document sticker location contact button_reply list_reply view_once call unknown
+  text            TEXT,
+  status          TEXT NOT NULL CHECK (status IN ('received', 'queued', 'sent', 'delivered', 'read', 'failed', 'unknown', 'cancelled')),
+  at              INTEGER NOT NULL,
+  received_at     INTEGER NOT NULL,
+  media_id        INTEGER REFERENCES media (id),
+  reply_to        TEXT,                 -- bare id of the quoted message
+  extra           TEXT,                 -- JSON: location, vcards, reply_id, attribution, reactions
+  edited_at       INTEGER,
+  revoked_at      INTEGER,
+  turn_id         INTEGER REFERENCES turn (id), -- bot messages: the turn that made it
+  campaign_code   TEXT                  -- code recognised in it
+) STRICT;
+CREATE UNIQUE INDEX message_wa_id ON message (channel_id, direction, wa_id) WHERE wa_id IS NOT NULL;
+CREATE INDEX message_thread ON message (conversation_id, at, id);
+
+-- The words a message had before an edit. A message that was taken back keeps its text too, struck out.
+CREATE TABLE message_edit (
+  id         INTEGER PRIMARY KEY,
+  message_id INTEGER NOT NULL REFERENCES message (id),
+  old_text   TEXT,
+  at         INTEGER NOT NULL
+) STRICT;
+CREATE INDEX message_edit_message ON message_edit (message_id);
+
+-- The bytes as the gateway delivered them, kept for repair and for a person to read. Bodies of accepted
+-- messages are dropped after `store.raw_days`. outcome 'quarantined' = authentic but not understood.
+CREATE TABLE webhook_raw (
+  id          INTEGER PRIMARY KEY,
+  received_at INTEGER NOT NULL,
+  session     TEXT,
+  event       TEXT,
+  outcome     TEXT NOT NULL CHECK (outcome IN ('accepted', 'quarantined')),
+  reason      TEXT,
+  message_id  INTEGER,                  -- message.id this became
+  body        BLOB NOT NULL
+) STRICT;
+CREATE INDEX webhook_raw_quarantined ON webhook_raw (id) WHERE outcome = 'quarantined';
+
+-- Receipts, edits and revocations that came before their message; applied when it arrives.
+CREATE TABLE early_event (
+  channel_id INTEGER NOT NULL,
+  wa_id      TEXT NOT NULL,
+  kind       TEXT NOT NULL CHECK (kind IN ('ack', 'edit', 'revoke', 'reaction')),
+  detail     TEXT NOT NULL,             -- JSON
+  at         INTEGER NOT NULL,
+  PRIMARY KEY (channel_id, wa_id, kind)
+) STRICT, WITHOUT ROWID;
+
+-- A file we hold: bytes live in media/ under their SHA-256. state: wanted = still to be fetched from source_url.
+CREATE TABLE media (
+  id         INTEGER PRIMARY KEY,
+  state      TEXT NOT NULL CHECK (state IN ('wanted', 'ready', 'failed', 'refused')),
+  sha256     TEXT,
+  mime       TEXT NOT NULL,
+  bytes      INTEGER,
+  file_name  TEXT,                      -- as the sender named it; never a path
+  source_url TEXT,
+  message_wa TEXT,                      -- full gateway id, to ask for the file again
+  channel_id INTEGER,
+  chat_id    TEXT,
+  attempts   INTEGER NOT NULL DEFAULT 0,
+  due_at     INTEGER,
+  cause      TEXT,                      -- why the last fetch failed or the file was refused
+  created_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX media_wanted ON media (due_at) WHERE state = 'wanted';
+CREATE INDEX media_sha ON media (sha256) WHERE sha256 IS NOT NULL;
+
+-- What is sold. price_idr is the "from" price (cheapest room); seats left = quota - seats_taken.
+CREATE TABLE package (
+  id                 INTEGER PRIMARY KEY,
+  code               TEXT NOT NULL UNIQUE,      -- PKG_MONTH_YEAR_TYPE
+  name               TEXT NOT NULL,
+  price_idr          INTEGER NOT NULL CHECK (price_idr >= 0),
+  departs            TEXT NOT NULL,             -- YYYY-MM-DD
+  days               INTEGER NOT NULL CHECK (days BETWEEN 1 AND 90),
+  status             TEXT NOT NULL DEFAULT 'open' CHECK (status IN ('open', 'full', 'closed')),
+  quota              INTEGER CHECK (quota >= 0), -- seats in all; null: not limited here
+  seats_taken        INTEGER NOT NULL DEFAULT 0 CHECK (seats_taken >= 0),
+  hotel_makkah       TEXT,
+  hotel_makkah_m     INTEGER,                   -- metres to Masjidil Haram
+  hotel_madinah      TEXT,
+  hotel_madinah_m    INTEGER,                   -- metres to Masjid Nabawi
+  airline            TEXT,
+  departure_city     TEXT,
+  dp_idr             INTEGER,
+  payoff_by          TEXT,                      -- YYYY-MM-DD
+  price_triple_idr   INTEGER,
+  price_double_idr   INTEGER,
+  price_infant_idr   INTEGER,
+  features           TEXT NOT NULL DEFAULT '[]', -- JSON list of short lines
+  includes           TEXT NOT NULL DEFAULT '[]',
+  excludes           TEXT NOT NULL DEFAULT '[]',
+  payment_terms      TEXT,
+  itinerary          TEXT NOT NULL DEFAULT '[]', -- JSON list of {day, text}
+  created_at         INTEGER NOT NULL,
+  updated_at         INTEGER NOT NULL,
+  updated_by         TEXT NOT NULL
+) STRICT;
+CREATE TRIGGER package_added   AFTER INSERT ON package BEGIN UPDATE meta SET value = value + 1 WHERE key = 'catalog_generation'; END;
+CREATE TRIGGER package_changed AFTER UPDATE ON package BEGIN UPDATE meta SET value = value + 1 WHERE key = 'catalog_generation'; END;
+CREATE TRIGGER package_removed AFTER DELETE ON package BEGIN UPDATE meta SET value = value + 1 WHERE key = 'catalog_generation'; END;
+
+-- Files of a package in the order the bot sends them.
+CREATE TABLE package_media (
+  id         INTEGER PRIMARY KEY,
+  package_id INTEGER NOT NULL REFERENCES package (id),
+  kind       TEXT NOT NULL CHECK (kind IN ('image', 'brochure', 'itinerary', 'location', 'video')),
+  media_id   INTEGER REFERENCES media (id),     -- null for a location
+  title      TEXT NOT NULL,
+  latitude   REAL,
+  longitude  REAL,
+  position   INTEGER NOT NULL,
+  sent_count INTEGER NOT NULL DEFAULT 0,
+  added_at   INTEGER NOT NULL,
+  removed_at INTEGER                            -- tombstone: what was sent stays explained
+) STRICT;
+CREATE INDEX package_media_package ON package_media (package_id, position);
+CREATE TRIGGER package_media_added   AFTER INSERT ON package_media BEGIN UPDATE meta SET value = value + 1 WHERE key = 'catalog_generation'; END;
+CREATE TRIGGER package_media_removed AFTER UPDATE OF removed_at, position, title, media_id ON package_media BEGIN UPDATE meta SET value = value + 1 WHERE key = 'catalog_generation'; END;
+
+-- An ad effort. Its code is a package code or a name of its own that leads to a package.
+CREATE TABLE campaign (
+  code         TEXT PRIMARY KEY,
+  name         TEXT NOT NULL,
+  package_code TEXT,
+  source       TEXT,                    -- meta_ads, tiktok, …
+  clicks       INTEGER NOT NULL DEFAULT 0,
+  conversations INTEGER NOT NULL DEFAULT 0,
+  created_at   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- A click on our short link /c/CODE.
+CREATE TABLE click (
+  id         INTEGER PRIMARY KEY,
+  code       TEXT NOT NULL,
+  at         INTEGER NOT NULL,
+  referrer   TEXT,
+  user_agent TEXT
+) STRICT;
+CREATE INDEX click_code ON click (code, at);
+
+-- A campaign met a conversation: by a code in the text or by an ad referral. seen = also the codes that were ignored.
+CREATE TABLE touch (
+  id              INTEGER PRIMARY KEY,
+  conversation_id INTEGER NOT NULL REFERENCES conversation (id),
+  message_id      INTEGER NOT NULL REFERENCES message (id),
+  code            TEXT NOT NULL,
+  via             TEXT NOT NULL CHECK (via IN ('text', 'ad', 'ignored')),
+  detail          TEXT,                 -- JSON: the ad's referral
+  at              INTEGER NOT NULL
+) STRICT;
+CREATE INDEX touch_conversation ON touch (conversation_id, id);
+
+-- One go of the bot: which messages it answered, what it decided and why.
+CREATE TABLE turn (
+  id              INTEGER PRIMARY KEY,
+  conversation_id INTEGER NOT NULL REFERENCES conversation (id),
+  at              INTEGER NOT NULL,
+  from_id         INTEGER NOT NULL,     -- answered messages: message.id > from_id …
+  to_id           INTEGER NOT NULL,     -- … and <= to_id
+  decided_by      TEXT NOT NULL CHECK (decided_by IN ('rule', 'faq', 'flow', 'llm', 'fallback')),
+  rule            TEXT NOT NULL,        -- name of the rule that won
+  confidence      REAL NOT NULL CHECK (confidence BETWEEN 0 AND 1),
+  language        TEXT NOT NULL,
+  intents         TEXT NOT NULL,        -- JSON list
+  phase           TEXT NOT NULL,        -- phase after the turn
+  escalation      TEXT,                 -- reason, if it asked for a person
+  prompt_version  TEXT,
+  trace           TEXT                  -- JSON: what was looked at, for "why?"
+) STRICT;
+CREATE INDEX turn_conversation ON turn (conversation_id, id);
+
+-- A message on its way to the gateway; the states are those of the state machine in src/chat/outbox.rs.
+CREATE TABLE outbox (
+  id              INTEGER PRIMARY KEY,
+  message_id      INTEGER NOT NULL UNIQUE REFERENCES message (id),
+  conversation_id INTEGER NOT NULL REFERENCES conversation (id),
+  channel_id      INTEGER NOT NULL,
+  priority        INTEGER NOT NULL CHECK (priority IN (0, 1, 2)), -- 0 person, 1 bot reply, 2 broadcast
+  state           TEXT NOT NULL CHECK (state IN ('due', 'sending', 'unknown', 'accepted', 'delivered', 'read',
+                                                 'failed', 'parked', 'cancelled', 'expired')),
+  attempts        INTEGER NOT NULL DEFAULT 0,
+  lookups         INTEGER NOT NULL DEFAULT 0,   -- times the gateway was asked what became of an unknown send
+  due_at          INTEGER NOT NULL,     -- process clock; next step (send, or lookup when unknown)
+  attempt_at      INTEGER,              -- start of the last attempt
+  typing_at       INTEGER,              -- typing was shown; the send is due when it has lasted long enough
+  last_cause      TEXT,                 -- named: refused, timed_out, rate_limited, gateway_500, timelock, no_such_number, …
+  valid_until     INTEGER NOT NULL,     -- past this the message is not worth sending any more
+  render          TEXT,                 -- how to make the text again from live data at the moment of sending; null: text is final
+  render_generation INTEGER,            -- catalogue generation the text was made from
+  created_at      INTEGER NOT NULL,
+  sent_at         INTEGER
+) STRICT;
+CREATE INDEX outbox_due ON outbox (channel_id, priority, due_at) WHERE state = 'due';
+CREATE INDEX outbox_unknown ON outbox (channel_id, due_at) WHERE state = 'unknown';
+CREATE INDEX outbox_line ON outbox (conversation_id, id) WHERE state IN ('due', 'sending', 'unknown');
+CREATE INDEX outbox_sending ON outbox (channel_id) WHERE state = 'sending';
+CREATE INDEX outbox_dead ON outbox (state, id) WHERE state IN ('failed', 'parked', 'expired');
+
+-- Phase moves, each with the message that caused it. cause 'correction' = a person's, may go backward.
+CREATE TABLE phase_transition (
+  id                 INTEGER PRIMARY KEY,
+  conversation_id    INTEGER NOT NULL REFERENCES conversation (id),
+  at                 INTEGER NOT NULL,
+  from_phase         TEXT NOT NULL,
+  to_phase           TEXT NOT NULL,
+  trigger_message_id INTEGER,
+  cause              TEXT NOT NULL,
+  actor              TEXT NOT NULL
+) STRICT;
+CREATE INDEX phase_transition_conversation ON phase_transition (conversation_id, id);
+
+-- The bot asks for a person.
+CREATE TABLE escalation (
+  id              INTEGER PRIMARY KEY,
+  conversation_id INTEGER NOT NULL REFERENCES conversation (id),
+  turn_id         INTEGER REFERENCES turn (id),
+  message_id      INTEGER,
+  at              INTEGER NOT NULL,
+  reason          TEXT NOT NULL CHECK (reason IN ('payment_intent', 'human_requested', 'complex_question', 'low_confidence',
+                                                  'complaint', 'negotiation', 'media_received', 'turn_failed', 'too_many_replies', 'unknown_code', 'llm_failed', 'guard_blocked')),
+  question        TEXT,                 -- what the customer asked
+  resolved_at     INTEGER,
+  resolved_by     TEXT                  -- actor
+) STRICT;
+CREATE INDEX escalation_open ON escalation (conversation_id) WHERE resolved_at IS NULL;
+CREATE INDEX escalation_time ON escalation (at);
+
+-- Who has the conversation, and every change of it.
+CREATE TABLE handover (
+  id              INTEGER PRIMARY KEY,
+  conversation_id INTEGER NOT NULL REFERENCES conversation (id),
+  at              INTEGER NOT NULL,
+  from_handler    TEXT NOT NULL,        -- bot, or user:ID
+  to_handler      TEXT NOT NULL,
+  reason          TEXT NOT NULL,        -- taken, released, phone_reply, idle, escalation
+  waited_ms       INTEGER,              -- how long the customer had waited
+  note            TEXT
+) STRICT;
+CREATE INDEX handover_conversation ON handover (conversation_id, id);
+
+-- WhatsApp labels, as last seen; a deleted label stays as a tombstone.
+CREATE TABLE label (
+  id         INTEGER PRIMARY KEY,
+  channel_id INTEGER NOT NULL,
+  wa_id      TEXT NOT NULL,             -- the gateway's id, a string
+  name       TEXT,                      -- null until it has been seen
+  color      INTEGER,                   -- WhatsApp palette index 0-19
+  color_hex  TEXT,
+  deleted_at INTEGER,
+  UNIQUE (channel_id, wa_id)
+) STRICT;
+
+-- Every label added or removed, append-only; what a contact has now is a fold over it.
+CREATE TABLE label_event (
+  id              INTEGER PRIMARY KEY,
+  label_id        INTEGER NOT NULL REFERENCES label (id),
+  contact_id      INTEGER NOT NULL REFERENCES contact (id),
+  change          TEXT NOT NULL CHECK (change IN ('added', 'removed')),
+  source          TEXT NOT NULL CHECK (source IN ('whatsapp', 'dashboard', 'reconcile', 'api')),
+  actor           TEXT NOT NULL,        -- user:ID, or number:PHONE when the phone did it
+  actor_certainty TEXT NOT NULL CHECK (actor_certainty IN ('certain', 'number_only')),
+  at              INTEGER NOT NULL
+) STRICT;
+CREATE INDEX label_event_contact ON label_event (contact_id, label_id, id);
+
+-- The live log: what pages and sockets are told, in order. Rows older than a few days are dropped from the old end.
+CREATE TABLE event (
+  seq             INTEGER PRIMARY KEY,
+  at              INTEGER NOT NULL,
+  type            TEXT NOT NULL,
+  conversation_id INTEGER,
+  data            TEXT NOT NULL         -- JSON
+) STRICT;
+
+-- Figures per day (agency's time zone), counted in the transaction that made them true.
+CREATE TABLE daily_count (
+  day  TEXT NOT NULL,                   -- YYYY-MM-DD
+  name TEXT NOT NULL,                   -- in, out.bot, out.user, ignored.group, …
+  n    INTEGER NOT NULL,
+  PRIMARY KEY (day, name)
+) STRICT, WITHOUT ROWID;
+
+-- What happened, by whom; each row's hash covers the row before it, so a change in the past shows.
+CREATE TABLE audit (
+  seq    INTEGER PRIMARY KEY,
+  at     INTEGER NOT NULL,
+  actor  TEXT NOT NULL,                 -- customer, bot, phone, system, cli, user:ID, token:ID
+  action TEXT NOT NULL,                 -- message.in, message.out, phase.moved, package.changed, …
+  object TEXT NOT NULL,                 -- conv_1, msg_9, package:CODE, setting:KEY
+  detail TEXT NOT NULL,                 -- JSON or a digest; never a secret
+  hash   BLOB NOT NULL                  -- SHA-256(previous hash || at || actor || action || object || detail)
+) STRICT;
+CREATE INDEX audit_action ON audit (action, seq);
+
+-- What customers bought, from an import or (later) from bookings.
+CREATE TABLE purchase (
+  id         INTEGER PRIMARY KEY,
+  contact_id INTEGER NOT NULL REFERENCES contact (id),
+  product    TEXT NOT NULL,
+  quantity   INTEGER NOT NULL CHECK (quantity > 0),
+  price_idr  INTEGER NOT NULL CHECK (price_idr >= 0),
+  total_idr  INTEGER NOT NULL,
+  bought_on  TEXT NOT NULL,             -- YYYY-MM-DD
+  imported_at INTEGER NOT NULL,
+  UNIQUE (contact_id, product, bought_on, quantity, price_idr)
+) STRICT;
+
+-- How far `export --since last` got, per export.
+CREATE TABLE export_mark (
+  what     TEXT PRIMARY KEY,
+  until_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

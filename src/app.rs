@@ -1,0 +1,200 @@
+//! What one running server holds: the store, the settings and catalogue of the moment, wakes for the workers, the
+//! live hub and a few counters. Made once by `serve` and shared by web and workers.
+
+use crate::db::setting::{SecretKey, Settings};
+use crate::db::{DataDir, Store, StoreError, event, setting};
+use crate::kernel::clock::Clock;
+use crate::travel::catalog::CatalogCache;
+use crate::wire::client::Http;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::sync::{broadcast, watch};
+
+/// Lines of the live log a slow socket may be behind before it resumes from the store.
+const LIVE_BUFFER: usize = 2_048;
+
+/// A wake that is never lost: set while nobody waits, it ends the next wait at once.
+#[derive(Default)]
+pub struct Wake {
+    set: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Wake {
+    /// Wakes whoever waits, now or next.
+    pub fn notify(&self) {
+        *self.set.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits for a wake, `timeout` at the longest.
+    pub fn wait(&self, timeout: Duration) {
+        let set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut set, _) = self.changed.wait_timeout_while(set, timeout, |set| !*set).unwrap_or_else(PoisonError::into_inner);
+        *set = false;
+    }
+}
+
+/// Counters since the start, for `/metrics`.
+#[derive(Default)]
+pub struct Counters {
+    /// Webhook deliveries by answer: accepted, duplicate, ignored, quarantined, refused, unavailable.
+    pub webhooks: [AtomicU64; 6],
+    /// Turns decided.
+    pub turns: AtomicU64,
+    /// Sends by outcome: accepted, later, refused, unknown.
+    pub sends: [AtomicU64; 4],
+    /// Requests that panicked.
+    pub panics: AtomicU64,
+    /// Webhooks waiting for their commit.
+    pub waiting: AtomicU64,
+    /// Open sockets.
+    pub sockets: AtomicU64,
+}
+
+/// How a number's line to its gateway is.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct LineState {
+    /// The circuit breaker is open: nothing is tried but a probe every 30 s.
+    pub open: bool,
+    /// Why.
+    pub cause: String,
+    /// Since when, unix ms.
+    pub since_at: i64,
+}
+
+/// Everything the running server shares.
+pub struct App {
+    /// The store.
+    pub store: Store,
+    /// Packages of the moment.
+    pub catalog: CatalogCache,
+    /// For calls that leave.
+    pub http: Http,
+    /// Wakes the turn worker.
+    pub turns: Wake,
+    /// Wakes the media fetcher.
+    pub media: Wake,
+    /// Wakes the scheduler.
+    pub chores: Wake,
+    /// Wakes the queue threads, one wake each by channel id, and their manager (0).
+    pub queues: Mutex<BTreeMap<i64, Arc<Wake>>>,
+    /// State of each number's line.
+    pub lines: Mutex<BTreeMap<i64, LineState>>,
+    /// New lines of the live log.
+    pub live: broadcast::Sender<event::Live>,
+    /// Counters.
+    pub counters: Counters,
+    /// `/api/test/clock` is there.
+    pub test_clock: bool,
+    /// Where we listen.
+    pub listen: OnceLock<SocketAddr>,
+    /// True once the program is ending.
+    pub stop: watch::Sender<bool>,
+    stopping: AtomicBool,
+    settings: RwLock<Arc<Settings>>,
+    key: SecretKey,
+}
+
+impl App {
+    /// Opens the store and reads the settings.
+    pub fn open(dir: DataDir, test_clock: bool) -> anyhow::Result<Arc<Self>> {
+        let store = Store::open(dir, Clock::default())?;
+        let key = SecretKey::from_text(&std::fs::read_to_string(store.dir.key_file())?)?;
+        let settings = store.read_blocking(|connection| Settings::load(connection, &key))?;
+        for name in &settings.sealed {
+            tracing::error!(setting = name, "this secret was sealed with another secret.key; set it again");
+        }
+        let app = Arc::new(Self {
+            store,
+            catalog: CatalogCache::default(),
+            http: Http::default(),
+            turns: Wake::default(),
+            media: Wake::default(),
+            chores: Wake::default(),
+            queues: Mutex::default(),
+            lines: Mutex::default(),
+            live: broadcast::channel(LIVE_BUFFER).0,
+            counters: Counters::default(),
+            test_clock,
+            listen: OnceLock::new(),
+            stop: watch::channel(false).0,
+            stopping: AtomicBool::new(false),
+            settings: RwLock::new(Arc::new(settings)),
+            key,
+        });
+        let weak = Arc::downgrade(&app);
+        app.store.writer().on_commit(Box::new(move |woken, live| {
+            let Some(app) = weak.upgrade() else { return };
+            if woken.turns {
+                app.turns.notify();
+            }
+            if woken.outbox {
+                app.wake_queues();
+            }
+            if woken.media {
+                app.media.notify();
+            }
+            if woken.settings {
+                app.chores.notify();
+            }
+            if app.live.receiver_count() > 0 {
+                for line in live {
+                    let _ = app.live.send(line); // no receiver left in the meantime: nobody to tell
+                }
+            }
+        }));
+        Ok(app)
+    }
+
+    /// The settings of the moment.
+    pub fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads the settings again if they changed, here or in another process.
+    pub fn refresh_settings(&self) -> Result<bool, StoreError> {
+        let held = self.settings().generation;
+        let fresh = self.store.read_blocking(|connection| {
+            let now = setting::generation(connection)?;
+            if now == held { Ok(None) } else { Settings::load(connection, &self.key).map(Some) }
+        })?;
+        let changed = fresh.is_some();
+        if let Some(fresh) = fresh {
+            *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
+            self.wake_queues();
+            self.turns.notify();
+        }
+        Ok(changed)
+    }
+
+    /// Wakes every queue thread.
+    pub fn wake_queues(&self) {
+        for wake in self.queues.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            wake.notify();
+        }
+    }
+
+    /// True once the program is ending: workers finish what they hold and leave.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Begins the end: wakes everybody so that they notice.
+    pub fn begin_stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        let _ = self.stop.send(true); // nobody listening is fine
+        self.turns.notify();
+        self.media.notify();
+        self.chores.notify();
+        self.wake_queues();
+    }
+
+    /// Wall clock, unix ms.
+    pub fn now_ms(&self) -> i64 {
+        self.store.clock.now_ms()
+    }
+}

@@ -1,0 +1,484 @@
+//! One turn: rules in order, first that fits wins. Pure: the same context gives the same decision.
+
+use super::code::{self, Scan};
+use super::reply::{self, Fixed, Opening, Recipe, Topic};
+use super::{TurnContext, intent, slots};
+use crate::chat::escalation::Reason;
+use crate::chat::phase::Phase;
+use crate::chat::turn::{Decision, Heard, Reply, Touch};
+use crate::kernel::language::{self, Language};
+use crate::travel::package::Availability;
+use serde_json::{Value, json};
+
+/// Decides what the bot says and does about everything heard since its last turn.
+pub fn decide(context: &TurnContext) -> Decision {
+    let read = Reading::of(context);
+    let decided = RULES.iter().find_map(|(name, rule)| rule(context, &read).map(|outcome| (*name, outcome)));
+    let (rule, outcome) = decided.unwrap_or_else(|| ("general", general(&read)));
+    finish(context, read, rule, outcome)
+}
+
+/// What was heard, read once for all rules.
+struct Reading {
+    text: String,
+    last_text: String,
+    scan: Scan,
+    ad: Option<(i64, Scan, Value)>,
+    code_message: Option<i64>,
+    intents: Vec<&'static str>,
+    lang: Language,
+    party_size: Option<i64>,
+    month: Option<String>,
+    slots_said: bool,
+}
+
+impl Reading {
+    fn of(context: &TurnContext) -> Self {
+        let said: Vec<&str> = context.heard.iter().filter_map(|message| message.text.as_deref()).collect();
+        let text = said.join("\n");
+        let scan = code::scan(&text, &context.catalog);
+        let code_message = scan.code.as_ref().and_then(|wanted| {
+            let holds = |message: &&Heard| message.text.as_deref().is_some_and(|text| code::scan(text, &context.catalog).code.as_ref() == Some(wanted));
+            context.heard.iter().find(holds).or(context.heard.last()).map(|message| message.id)
+        });
+        let ad = context.heard.iter().find_map(|message| {
+            let ad = message.extra.as_ref()?.get("attribution")?;
+            let words: Vec<&str> = ["headline", "body", "source_url"].iter().filter_map(|key| ad[*key].as_str()).collect();
+            Some((message.id, code::scan(&words.join("\n"), &context.catalog), ad.clone()))
+        });
+        let known = context.conversation.language.as_deref().map(Language::parse);
+        let lang = language::detect(&text).or(known).unwrap_or(context.default_language);
+        let just_asked = context.met_before && context.conversation.package_code.is_none();
+        let party = slots::party_size(&text, just_asked);
+        let month = slots::month(&text, context.today);
+        Self {
+            intents: intent::detect(&text),
+            last_text: said.last().map_or(String::new(), |text| (*text).to_owned()),
+            slots_said: party.is_some() || month.is_some(),
+            party_size: party.or(context.conversation.party_size),
+            month: month.or_else(|| context.conversation.month.clone()),
+            text,
+            scan,
+            ad,
+            code_message,
+            lang,
+        }
+    }
+
+    fn asks(&self, intent: &str) -> bool {
+        self.intents.contains(&intent)
+    }
+}
+
+/// What a rule came to.
+struct Outcome {
+    replies: Vec<Reply>,
+    phase: Phase,
+    package: Option<String>,
+    suggested: Option<String>,
+    escalation: Option<Reason>,
+    hand_over: bool,
+    confidence: f64,
+    fallback: bool,
+    opt_out: bool,
+}
+
+impl Outcome {
+    fn say(replies: Vec<Reply>, confidence: f64) -> Self {
+        Self { replies, phase: Phase::Leads, package: None, suggested: None, escalation: None, hand_over: false, confidence, fallback: false, opt_out: false }
+    }
+
+    fn escalate(which: Fixed, read: &Reading, reason: Reason, confidence: f64) -> Self {
+        Self { escalation: Some(reason), ..Self::say(vec![words(reply::fixed(which, read.lang))], confidence) }
+    }
+}
+
+fn words(text: &str) -> Reply {
+    Reply { kind: "text", text: Some(text.to_owned()), render: None, media_id: None, extra: None, package_media_id: None }
+}
+
+fn live(recipe: &Recipe, context: &TurnContext) -> Reply {
+    Reply { text: recipe.render(&context.catalog, context.today), render: Some(recipe.to_json()), ..words("") }
+}
+
+type Rule = fn(&TurnContext, &Reading) -> Option<Outcome>;
+
+/// The rules in their order.
+const RULES: &[(&str, Rule)] = &[
+    ("opt_out", opt_out),
+    ("campaign_code", campaign_code),
+    ("suggested_code", suggested_code),
+    ("near_code", near_code),
+    ("human_requested", human_requested),
+    ("complaint", complaint),
+    ("payment_intent", payment_intent),
+    ("cancel_refund", cancel_refund),
+    ("negotiate", negotiate),
+    ("unknown_code", unknown_code),
+    ("package_question", package_question),
+    ("preferences", preferences),
+    ("welcome", welcome),
+    ("file", file),
+    ("thanks", thanks),
+];
+
+fn opt_out(_: &TurnContext, read: &Reading) -> Option<Outcome> {
+    read.asks("opt_out").then(|| Outcome { opt_out: true, ..Outcome::say(vec![words(reply::fixed(Fixed::Stop, read.lang))], 1.0) })
+}
+
+/// Greeting, picture, facts, question; or why not, and what else there is.
+fn package_card(context: &TurnContext, read: &Reading, code: &str) -> Option<Outcome> {
+    let listed = context.catalog.find(code)?;
+    let open = listed.package.availability(context.today) == Availability::Open;
+    let picture = listed.media.iter().find(|media| media.kind == "image" && media.media_id.is_some()).filter(|_| open);
+    let replies = match picture {
+        None => vec![live(&Recipe::Card { code: code.to_owned(), greet: true, lang: read.lang }, context)],
+        Some(picture) => {
+            let image = Reply { kind: "image", text: None, media_id: picture.media_id, package_media_id: Some(picture.id), ..words("") };
+            if context.image_caption {
+                let caption = live(&Recipe::Card { code: code.to_owned(), greet: true, lang: read.lang }, context);
+                vec![Reply { text: caption.text, render: caption.render, ..image }]
+            } else {
+                vec![
+                    live(&Recipe::Hello { code: code.to_owned(), lang: read.lang }, context),
+                    image,
+                    live(&Recipe::Card { code: code.to_owned(), greet: false, lang: read.lang }, context),
+                ]
+            }
+        }
+    };
+    Some(Outcome { package: Some(code.to_owned()), ..Outcome::say(replies, 0.98) })
+}
+
+fn campaign_code(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    let from_ad = || read.ad.as_ref().and_then(|(_, scan, _)| scan.code.as_deref()).filter(|_| !context.met_before);
+    let code = read.scan.code.as_deref().or_else(from_ad)?;
+    // a code beside a question about the package: the answer, not the card again
+    let same = context.conversation.package_code.as_deref() == Some(code) && context.met_before;
+    if same || read.asks("register") || read.asks("ask_payment") || read.asks("ask_human") {
+        let about =
+            TurnContext { conversation: crate::chat::conversation::Conversation { package_code: Some(code.to_owned()), ..context.conversation.clone() }, ..context.clone() };
+        let answer = human_requested(&about, read).or_else(|| payment_intent(&about, read)).or_else(|| package_question(&about, read));
+        if let Some(answer) = answer {
+            return Some(Outcome { package: Some(code.to_owned()), ..answer });
+        }
+    }
+    package_card(context, read, code)
+}
+
+fn suggested_code(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    let code = context.conversation.suggested_code.as_deref()?;
+    if read.asks("affirm") { package_card(context, read, code) } else { None }
+}
+
+fn near_code(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    let code = read.scan.suggest.as_deref()?;
+    let listed = context.catalog.find(code)?;
+    Some(Outcome { suggested: Some(code.to_owned()), ..Outcome::say(vec![words(&reply::did_you_mean(&listed.package, read.lang))], 0.9) })
+}
+
+fn unknown_code(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    let written = read.scan.unknown.clone()?;
+    Some(Outcome::say(vec![live(&Recipe::UnknownCode { written, lang: read.lang }, context)], 0.85))
+}
+
+fn human_requested(_: &TurnContext, read: &Reading) -> Option<Outcome> {
+    read.asks("ask_human").then(|| Outcome { hand_over: true, ..Outcome::escalate(Fixed::Human, read, Reason::HumanRequested, 0.95) })
+}
+
+fn complaint(_: &TurnContext, read: &Reading) -> Option<Outcome> {
+    read.asks("complaint").then(|| Outcome::escalate(Fixed::Complaint, read, Reason::Complaint, 0.9))
+}
+
+fn payment_intent(_: &TurnContext, read: &Reading) -> Option<Outcome> {
+    let paid = read.asks("payment_done");
+    let wants = paid || read.asks("register") || read.asks("ask_payment");
+    (wants && !read.asks("cancel_refund"))
+        .then(|| Outcome { phase: Phase::Booking, ..Outcome::escalate(if paid { Fixed::Paid } else { Fixed::Payment }, read, Reason::PaymentIntent, 0.92) })
+}
+
+fn cancel_refund(_: &TurnContext, read: &Reading) -> Option<Outcome> {
+    read.asks("cancel_refund").then(|| Outcome::escalate(Fixed::Cancel, read, Reason::ComplexQuestion, 0.85))
+}
+
+fn negotiate(_: &TurnContext, read: &Reading) -> Option<Outcome> {
+    read.asks("negotiate").then(|| Outcome { phase: Phase::Interest, ..Outcome::escalate(Fixed::Negotiate, read, Reason::Negotiation, 0.85) })
+}
+
+/// A question about the package the chat is about, answered from its row.
+fn package_question(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    let code = context.conversation.package_code.as_deref()?;
+    let listed = context.catalog.find(code)?;
+    let agrees = read.asks("affirm") && context.met_before && read.intents.len() == 1;
+    let topics = [
+        ("ask_hotel", Topic::Hotel),
+        ("ask_itinerary", Topic::Itinerary),
+        ("ask_facilities", Topic::Facilities),
+        ("ask_quota", Topic::Quota),
+        ("ask_price", Topic::Price),
+        ("ask_schedule", Topic::Schedule),
+    ];
+    let topic = topics.iter().find(|(name, _)| read.asks(name)).map(|(_, topic)| *topic).or(agrees.then_some(Topic::Facilities))?;
+    let file_kind = match topic {
+        Topic::Itinerary => "itinerary",
+        Topic::Facilities => "brochure",
+        Topic::Hotel => "location",
+        _ => "",
+    };
+    let mut replies = vec![live(&Recipe::Details { code: code.to_owned(), topic, lang: read.lang }, context)];
+    for media in listed.media.iter().filter(|media| media.kind == file_kind || (topic == Topic::Facilities && media.kind == "video")) {
+        replies.push(match (media.media_id, media.latitude, media.longitude) {
+            (Some(media_id), ..) => {
+                let kind = if media.kind == "video" { "video" } else { "document" };
+                Reply { kind, text: Some(media.title.clone()), media_id: Some(media_id), package_media_id: Some(media.id), ..words("") }
+            }
+            (None, Some(latitude), Some(longitude)) => {
+                let place = json!({"location": {"latitude": latitude, "longitude": longitude, "name": media.title}});
+                Reply { kind: "location", text: None, extra: Some(place), package_media_id: Some(media.id), ..words("") }
+            }
+            _ => continue,
+        });
+    }
+    Some(Outcome { phase: Phase::Interest, ..Outcome::say(replies, 0.88) })
+}
+
+fn offer(context: &TurnContext, read: &Reading, opening: Opening) -> Vec<Reply> {
+    let recipe = Recipe::Offer { opening, month: read.month.clone(), party: read.party_size, asked: false, lang: read.lang, agency: context.agency.clone() };
+    vec![live(&recipe, context)]
+}
+
+/// The customer told how many travel or when: noted, never asked again.
+fn preferences(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    if !read.slots_said {
+        return None;
+    }
+    let opening = if context.met_before { Opening::Noted } else { Opening::Welcome };
+    Some(Outcome::say(offer(context, read, opening), 0.85))
+}
+
+fn welcome(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    let asks_what_there_is = ["ask_packages", "ask_price", "ask_schedule", "ask_quota"].iter().any(|name| read.asks(name));
+    let greets = read.asks("greeting") && !context.met_before;
+    let from_ad = read.ad.is_some() && !context.met_before;
+    if !(asks_what_there_is || greets || from_ad) {
+        return None;
+    }
+    let opening = if context.met_before { Opening::Noted } else { Opening::Welcome };
+    Some(Outcome::say(offer(context, read, opening), 0.8))
+}
+
+/// No words, only a file, a voice note, a place.
+fn file(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    if !read.text.trim().is_empty() {
+        return None;
+    }
+    let kind = context.heard.last().map_or("unknown", |message| message.kind.as_str());
+    let which = if kind == "voice" || kind == "audio" { Fixed::Voice } else { Fixed::File };
+    Some(Outcome::escalate(which, read, Reason::MediaReceived, 0.75))
+}
+
+fn thanks(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    let only = read.asks("thanks") || (context.met_before && (read.asks("greeting") || read.asks("affirm")));
+    only.then(|| Outcome::say(vec![words(reply::fixed(Fixed::Thanks, read.lang))], 0.8))
+}
+
+fn general(read: &Reading) -> Outcome {
+    Outcome { fallback: true, ..Outcome::escalate(Fixed::General, read, Reason::ComplexQuestion, 0.3) }
+}
+
+fn finish(context: &TurnContext, read: Reading, rule: &'static str, outcome: Outcome) -> Decision {
+    let mut touches = Vec::new();
+    if let (Some(code), Some(message_id)) = (&read.scan.code, read.code_message) {
+        touches.push(Touch { message_id, code: code.clone(), via: "text", detail: None });
+        touches.extend(read.scan.ignored.iter().map(|code| Touch { message_id, code: code.clone(), via: "ignored", detail: None }));
+    }
+    if let Some((message_id, scan, ad)) = &read.ad {
+        let source = ad["source_id"].as_str().map(|id| format!("ad:{id}"));
+        if let Some(code) = scan.code.clone().or(source) {
+            touches.push(Touch { message_id: *message_id, code, via: "ad", detail: Some(ad.clone()) });
+        }
+    }
+    let mut intents = read.intents.clone();
+    intents.retain(|intent| *intent != "affirm"); // our own word, not one of the published intents
+    if read.scan != Scan::default() {
+        intents.insert(0, "campaign_code");
+    }
+    if read.slots_said {
+        intents.push("provide_info");
+    }
+    let phase = outcome.phase.max(context.conversation.phase);
+    Decision {
+        replies: outcome.replies.into_iter().filter(|reply| reply.kind != "text" || reply.text.is_some()).collect(),
+        phase,
+        trigger_message_id: (phase > context.conversation.phase).then(|| context.heard.last().map(|message| message.id)).flatten(),
+        package_code: outcome.package,
+        suggested_code: outcome.suggested,
+        touches,
+        escalation: outcome.escalation.map(|reason| (reason, if read.last_text.is_empty() { describe(&context.heard) } else { read.last_text.clone() })),
+        hand_over: outcome.hand_over,
+        decided_by: if outcome.fallback { "fallback" } else { "rule" },
+        rule,
+        confidence: outcome.confidence,
+        language: read.lang.as_str(),
+        trace: json!({"messages": context.heard.len(), "code": read.scan.code, "ignored": read.scan.ignored, "suggest": read.scan.suggest}),
+        intents,
+        party_size: read.party_size,
+        month: read.month,
+        opt_out: outcome.opt_out,
+    }
+}
+
+fn describe(heard: &[Heard]) -> String {
+    heard.last().map_or(String::new(), |message| format!("[{}]", message.kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::conversation::Conversation;
+    use crate::travel::catalog::{Catalog, Listed};
+    use crate::travel::package::{Package, PackageMedia};
+    use std::sync::Arc;
+
+    fn listed(code: &str, name: &str, departs: &str, status: &str, image: bool) -> Listed {
+        let package = Package {
+            code: code.into(),
+            name: name.into(),
+            price_idr: 27_000_000,
+            departs: departs.into(),
+            days: 9,
+            status: status.into(),
+            hotel_makkah: Some("Sunbula".into()),
+            hotel_makkah_m: Some(850),
+            ..Package::default()
+        };
+        let media = if image {
+            vec![PackageMedia { id: 7, kind: "image".into(), media_id: Some(3), title: "Poster".into(), latitude: None, longitude: None, sent_count: 0 }]
+        } else {
+            vec![]
+        };
+        Listed { id: 1, package, media, spellings: code::spellings(code) }
+    }
+
+    fn context(texts: &[&str]) -> TurnContext {
+        let packages = vec![
+            listed("UMR_MAR_2025_HEMAT", "Umroh Maret 2025 Hemat", "2025-03-15", "open", false),
+            listed("UMR_JAN_2027_VIP", "Umroh Januari 2027 VIP", "2027-01-22", "open", false),
+            listed("UMR_APR_2027_HEMAT", "Umroh April 2027 Hemat", "2027-04-08", "open", true),
+            listed("UMR_DES_2027_LIBURAN", "Umroh Liburan", "2027-12-20", "full", true),
+        ];
+        TurnContext {
+            conversation: Conversation {
+                id: 1,
+                contact_id: 1,
+                channel_id: 1,
+                chat_id: "6281@c.us".into(),
+                phase: Phase::Leads,
+                package_code: None,
+                by_bot: true,
+                handler_at: None,
+                last_in_id: Some(9),
+                last_in_at: None,
+                answered_id: 0,
+                turn_due_at: None,
+                low_confidence: 0,
+                party_size: None,
+                month: None,
+                suggested_code: None,
+                language: None,
+                waiting_since_at: None,
+            },
+            heard: texts.iter().enumerate().map(|(at, text)| Heard { id: at as i64 + 1, kind: "text".into(), text: Some((*text).to_owned()), extra: None }).collect(),
+            met_before: false,
+            catalog: Arc::new(Catalog { generation: 1, packages }),
+            today: "2026-11-20".parse().unwrap(),
+            agency: "Safar Amanah Wisata".into(),
+            default_language: Language::Id,
+            image_caption: false,
+        }
+    }
+
+    #[test]
+    fn a_code_gets_greeting_image_facts_and_question_in_order() {
+        let decision = decide(&context(&["UMR_APR_2027_HEMAT"]));
+        let kinds: Vec<&str> = decision.replies.iter().map(|reply| reply.kind).collect();
+        assert_eq!(kinds, ["text", "image", "text"]);
+        let facts = decision.replies[2].text.as_deref().unwrap();
+        for part in ["Rp27.000.000", "8 April 2027", "9 hari", "fasilitasnya?"] {
+            assert!(facts.contains(part), "{facts}");
+        }
+        assert_eq!(decision.touches[0].code, "UMR_APR_2027_HEMAT");
+        let captioned = decide(&TurnContext { image_caption: true, ..context(&["UMR_APR_2027_HEMAT"]) });
+        assert_eq!(captioned.replies.len(), 1);
+        assert!(captioned.replies[0].text.as_deref().unwrap().contains("Assalamualaikum"));
+    }
+
+    #[test]
+    fn gone_or_full_says_so_and_offers_the_nearest() {
+        let gone = decide(&context(&["UMR_MAR_2025_HEMAT"]));
+        let text = gone.replies[0].text.as_deref().unwrap();
+        assert!(text.contains("sudah berangkat") && text.contains("UMR_JAN_2027_VIP") && !text.contains("LIBURAN\n"), "{text}");
+        let full = decide(&context(&["UMR_DES_2027_LIBURAN"]));
+        assert_eq!(full.replies.len(), 1, "no picture of a package that cannot be booked");
+        assert!(full.replies[0].text.as_deref().unwrap().contains("sudah penuh"));
+    }
+
+    #[test]
+    fn codes_several_near_unknown() {
+        let several = decide(&context(&["UMR_JAN_2027_VIP atau UMR_APR_2027_HEMAT ya"]));
+        assert_eq!(several.package_code.as_deref(), Some("UMR_JAN_2027_VIP"));
+        assert_eq!(several.touches[1].via, "ignored");
+        let near = decide(&context(&["umr apr 2027 hemet"]));
+        assert_eq!((near.rule, near.suggested_code.as_deref()), ("near_code", Some("UMR_APR_2027_HEMAT")));
+        let mut yes = context(&["iya betul"]);
+        yes.met_before = true;
+        yes.conversation.suggested_code = Some("UMR_APR_2027_HEMAT".into());
+        assert_eq!(decide(&yes).package_code.as_deref(), Some("UMR_APR_2027_HEMAT"));
+        let unknown = decide(&context(&["UMR_JUL_2031_PLUS"]));
+        assert_eq!(unknown.rule, "unknown_code");
+    }
+
+    #[test]
+    fn slots_are_remembered_and_not_asked_again() {
+        let first = decide(&context(&["Assalamualaikum, mau tanya umroh"]));
+        let text = first.replies[0].text.as_deref().unwrap();
+        assert!(text.contains("Berapa orang") && text.contains("Bulan apa"), "{text}");
+        let mut second = context(&["berdua kak"]);
+        second.met_before = true;
+        let decision = decide(&second);
+        let text = decision.replies[0].text.as_deref().unwrap();
+        assert!(!text.contains("Berapa orang") && text.contains("Bulan apa") && text.contains("2 orang"), "{text}");
+        assert_eq!(decision.party_size, Some(2));
+        let mut third = context(&["april"]);
+        third.met_before = true;
+        third.conversation.party_size = Some(2);
+        let text = decide(&third).replies[0].text.clone().unwrap();
+        assert!(!text.contains("Berapa orang") && !text.contains("Bulan apa") && text.contains("UMR_APR_2027_HEMAT"), "{text}");
+    }
+
+    #[test]
+    fn payment_human_and_anything_else() {
+        let pay = decide(&context(&["cara bayar?"]));
+        assert_eq!((pay.phase, pay.escalation.as_ref().map(|e| e.0)), (Phase::Booking, Some(Reason::PaymentIntent)));
+        assert!(decide(&context(&["mau ngomong sama CS"])).hand_over);
+        let other = decide(&context(&["apakah kucing boleh ikut ke pesawat tahun depan"]));
+        assert_eq!(other.escalation.as_ref().map(|e| e.0).is_some() || other.rule == "package_question", true);
+        let odd = decide(&context(&["bolehkah membawa kucing"]));
+        assert_eq!((odd.decided_by, odd.escalation.map(|e| e.0)), ("fallback", Some(Reason::ComplexQuestion)));
+    }
+
+    #[test]
+    fn english_is_answered_in_english() {
+        let decision = decide(&context(&["Hello, I am interested in the package UMR_APR_2027_HEMAT, how much is it?"]));
+        assert_eq!(decision.language, "en");
+        assert!(decision.replies[2].text.as_deref().unwrap().contains("Price: *Rp27.000.000*"));
+    }
+
+    #[test]
+    fn a_phase_is_never_decided_backward() {
+        let mut booked = context(&["hotelnya dimana"]);
+        booked.conversation.phase = Phase::Booking;
+        booked.conversation.package_code = Some("UMR_APR_2027_HEMAT".into());
+        assert_eq!(decide(&booked).phase, Phase::Booking);
+    }
+}

@@ -1,0 +1,190 @@
+//! One contact on one of our numbers: its phase, who handles it, who waits since when, and when the bot's turn is due.
+
+use super::inbound::Party;
+use super::phase::Phase;
+use crate::db::StoreError;
+use crate::db::writer::Tx;
+use rusqlite::{Connection, OptionalExtension, Row};
+use serde_json::json;
+
+/// The state a decision and the store need to know.
+#[derive(Clone, Debug)]
+pub struct Conversation {
+    /// Row id; `conv_<id>` outside.
+    pub id: i64,
+    /// Whose.
+    pub contact_id: i64,
+    /// Which of our numbers.
+    pub channel_id: i64,
+    /// Address to send to.
+    pub chat_id: String,
+    /// Phase.
+    pub phase: Phase,
+    /// Package the chat is about.
+    pub package_code: Option<String>,
+    /// The bot, or a person?
+    pub by_bot: bool,
+    /// Since when a person handles it.
+    pub handler_at: Option<i64>,
+    /// Customer's last message.
+    pub last_in_id: Option<i64>,
+    /// Its time.
+    pub last_in_at: Option<i64>,
+    /// The bot has had its turn up to this message.
+    pub answered_id: i64,
+    /// The bot's turn is due then, process clock.
+    pub turn_due_at: Option<i64>,
+    /// Low-confidence turns in a row.
+    pub low_confidence: i64,
+    /// Travellers, when said.
+    pub party_size: Option<i64>,
+    /// Month wanted, `YYYY-MM`, when said.
+    pub month: Option<String>,
+    /// Code the bot asked about.
+    pub suggested_code: Option<String>,
+    /// Language of the last turn.
+    pub language: Option<String>,
+    /// Since when a person is awaited.
+    pub waiting_since_at: Option<i64>,
+}
+
+const SELECT: &str = "SELECT id, contact_id, channel_id, chat_id, phase, package_code, handler, handler_at, last_in_id, last_in_at, answered_id, turn_due_at,
+    low_confidence, party_size, month, suggested_code, language, waiting_since_at FROM conversation";
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Conversation> {
+    Ok(Conversation {
+        id: row.get(0)?,
+        contact_id: row.get(1)?,
+        channel_id: row.get(2)?,
+        chat_id: row.get(3)?,
+        phase: Phase::parse(row.get_ref(4)?.as_str().unwrap_or("")),
+        package_code: row.get(5)?,
+        by_bot: row.get_ref(6)?.as_str().unwrap_or("") == "bot",
+        handler_at: row.get(7)?,
+        last_in_id: row.get(8)?,
+        last_in_at: row.get(9)?,
+        answered_id: row.get(10)?,
+        turn_due_at: row.get(11)?,
+        low_confidence: row.get(12)?,
+        party_size: row.get(13)?,
+        month: row.get(14)?,
+        suggested_code: row.get(15)?,
+        language: row.get(16)?,
+        waiting_since_at: row.get(17)?,
+    })
+}
+
+/// By row id; a joined conversation is followed to where it lives on.
+pub fn find(connection: &Connection, id: i64) -> Result<Option<Conversation>, StoreError> {
+    let sql = [SELECT, " WHERE id = ifnull((SELECT merged_into FROM conversation WHERE id = ?1), ?1)"].concat();
+    Ok(connection.prepare_cached(&sql)?.query_row([id], from_row).optional()?)
+}
+
+/// `conv_12` → 12.
+pub fn parse_id(text: &str) -> Option<i64> {
+    text.strip_prefix("conv_").unwrap_or(text).parse().ok().filter(|id| *id > 0)
+}
+
+/// The conversation of a contact on a channel, made if it is new; remembers the address last written from.
+pub fn open(tx: &Tx<'_>, channel_id: i64, contact_id: i64, party: &Party, at: i64) -> Result<Conversation, StoreError> {
+    let sql = [SELECT, " WHERE contact_id = ?1 AND channel_id = ?2"].concat();
+    let mut query = tx.prepare_cached(&sql)?;
+    if let Some(found) = query.query_row((contact_id, channel_id), from_row).optional()? {
+        if found.chat_id != party.chat_id {
+            tx.prepare_cached("UPDATE conversation SET chat_id = ?2 WHERE id = ?1")?.execute((found.id, &party.chat_id))?;
+        }
+        return Ok(Conversation { chat_id: party.chat_id.clone(), ..found });
+    }
+    tx.prepare_cached("INSERT INTO conversation (contact_id, channel_id, chat_id, phase_at, last_at, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?4)")?.execute((
+        contact_id,
+        channel_id,
+        &party.chat_id,
+        tx.now_ms,
+        at,
+    ))?;
+    tx.count("conversations.new", 1);
+    Ok(query.query_row((contact_id, channel_id), from_row)?)
+}
+
+/// Quiet windows that a customer who keeps typing can stretch the wait to.
+const MOST_QUIET_WINDOWS: i64 = 6;
+
+/// A customer's message came in: lists, unread count, the bot's turn or the person's clock.
+///
+/// `quiet_ms`: the bot waits that long for more; `None`: no turn of the bot (switched off, or nothing to answer).
+pub fn received(tx: &Tx<'_>, conversation: &Conversation, message_id: i64, at: i64, quiet_ms: Option<i64>) -> Result<(), StoreError> {
+    let by_bot = conversation.by_bot;
+    let due = quiet_ms.filter(|_| by_bot).map(|quiet| {
+        // from the first unanswered message a turn waits six windows at the most
+        let first_due = conversation.turn_due_at.unwrap_or(tx.process_ms + quiet);
+        (tx.process_ms + quiet).min(first_due + quiet * MOST_QUIET_WINDOWS)
+    });
+    let waits = !by_bot;
+    tx.prepare_cached(
+        "UPDATE conversation SET unread_count = unread_count + 1, last_in_id = max(ifnull(last_in_id, 0), ?2), last_in_at = max(ifnull(last_in_at, 0), ?3),
+           last_message_id = CASE WHEN ?3 >= last_at THEN ?2 ELSE last_message_id END, last_at = max(last_at, ?3),
+           turn_due_at = ifnull(?4, turn_due_at), waiting_since_at = CASE WHEN ?5 THEN ifnull(waiting_since_at, ?6) ELSE waiting_since_at END WHERE id = ?1",
+    )?
+    .execute((conversation.id, message_id, at, due, waits, tx.now_ms))?;
+    if due.is_some() {
+        tx.wake_turns();
+    }
+    Ok(())
+}
+
+/// A message of ours went into the thread.
+pub fn wrote(tx: &Tx<'_>, conversation_id: i64, message_id: i64, at: i64) -> Result<(), StoreError> {
+    tx.prepare_cached("UPDATE conversation SET last_message_id = CASE WHEN ?3 >= last_at THEN ?2 ELSE last_message_id END, last_at = max(last_at, ?3) WHERE id = ?1")?
+        .execute((conversation_id, message_id, at))?;
+    Ok(())
+}
+
+/// A person has answered: nobody waits, everything is read, the bot has no turn, open escalations are settled.
+pub fn answered_by_person(tx: &Tx<'_>, conversation_id: i64, actor: &str) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE conversation SET waiting_since_at = NULL, unread_count = 0, turn_due_at = NULL, low_confidence = 0, answered_id = ifnull(last_in_id, answered_id) WHERE id = ?1",
+        [conversation_id],
+    )?;
+    super::escalation::resolve(tx, conversation_id, actor)
+}
+
+/// Somebody looked at the thread.
+pub fn mark_read(tx: &Tx<'_>, conversation_id: i64) -> Result<(), StoreError> {
+    let changed = tx.execute("UPDATE conversation SET unread_count = 0 WHERE id = ?1 AND unread_count > 0", [conversation_id])?;
+    if changed > 0 {
+        tx.emit("conversation.updated", Some(conversation_id), json!({"unread": 0}))?;
+    }
+    Ok(())
+}
+
+/// Joins `from` into `into`: rows move, the further phase and the older waiting clock win.
+pub fn join(tx: &Tx<'_>, into: i64, from: i64) -> Result<(), StoreError> {
+    for sql in [
+        "UPDATE message SET conversation_id = ?1 WHERE conversation_id = ?2",
+        "UPDATE outbox SET conversation_id = ?1 WHERE conversation_id = ?2",
+        "UPDATE turn SET conversation_id = ?1 WHERE conversation_id = ?2",
+        "UPDATE phase_transition SET conversation_id = ?1 WHERE conversation_id = ?2",
+        "UPDATE escalation SET conversation_id = ?1 WHERE conversation_id = ?2",
+        "UPDATE handover SET conversation_id = ?1 WHERE conversation_id = ?2",
+        "UPDATE touch SET conversation_id = ?1 WHERE conversation_id = ?2",
+    ] {
+        tx.execute(sql, (into, from))?;
+    }
+    let (Some(kept), Some(gone)) = (find(tx, into)?, find(tx, from)?) else { return Ok(()) };
+    super::phase::advance(tx, into, kept.phase, gone.phase, None, "merged", "system")?;
+    tx.execute(
+        "UPDATE conversation SET
+           unread_count = unread_count + o.unread_count, last_in_id = nullif(max(ifnull(conversation.last_in_id, 0), ifnull(o.last_in_id, 0)), 0),
+           last_in_at = nullif(max(ifnull(conversation.last_in_at, 0), ifnull(o.last_in_at, 0)), 0),
+           answered_id = max(conversation.answered_id, o.answered_id), last_at = max(conversation.last_at, o.last_at),
+           last_message_id = CASE WHEN o.last_at > conversation.last_at THEN o.last_message_id ELSE conversation.last_message_id END,
+           turn_due_at = ifnull(conversation.turn_due_at, o.turn_due_at), waiting_since_at = ifnull(conversation.waiting_since_at, o.waiting_since_at),
+           package_code = ifnull(conversation.package_code, o.package_code), party_size = ifnull(conversation.party_size, o.party_size),
+           month = ifnull(conversation.month, o.month), first_code = ifnull(o.first_code, conversation.first_code), last_code = ifnull(conversation.last_code, o.last_code),
+           handler = CASE WHEN o.handler = 'user' THEN 'user' ELSE conversation.handler END, assignee_id = ifnull(conversation.assignee_id, o.assignee_id)
+         FROM conversation o WHERE conversation.id = ?1 AND o.id = ?2",
+        (into, from),
+    )?;
+    tx.execute("UPDATE conversation SET merged_into = ?1, turn_due_at = NULL, waiting_since_at = NULL, unread_count = 0, assignee_id = NULL WHERE id = ?2", (into, from))?;
+    tx.emit("conversation.updated", Some(into), json!({"merged_from": format!("conv_{from}")}))
+}

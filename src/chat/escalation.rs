@@ -1,0 +1,89 @@
+//! The bot asks for a person, with a reason. Always a row, an alert and a figure; settled when a person answers.
+
+use crate::db::StoreError;
+use crate::db::writer::Tx;
+use rusqlite::{Connection, OptionalExtension};
+use serde_json::json;
+
+/// Why a person is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Wants to pay or register.
+    PaymentIntent,
+    /// Asked for a person.
+    HumanRequested,
+    /// A question the rules cannot answer.
+    ComplexQuestion,
+    /// Two unsure turns in a row.
+    LowConfidence,
+    /// Is not happy.
+    Complaint,
+    /// Haggles.
+    Negotiation,
+    /// Sent a file somebody must look at.
+    MediaReceived,
+    /// The turn broke twice.
+    TurnFailed,
+    /// More bot replies in an hour than allowed.
+    TooManyReplies,
+}
+
+impl Reason {
+    /// As in rows.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PaymentIntent => "payment_intent",
+            Self::HumanRequested => "human_requested",
+            Self::ComplexQuestion => "complex_question",
+            Self::LowConfidence => "low_confidence",
+            Self::Complaint => "complaint",
+            Self::Negotiation => "negotiation",
+            Self::MediaReceived => "media_received",
+            Self::TurnFailed => "turn_failed",
+            Self::TooManyReplies => "too_many_replies",
+        }
+    }
+}
+
+/// Raises one. While one of the same reason is open the question is renewed instead of piling up rows.
+pub fn raise(tx: &Tx<'_>, conversation_id: i64, turn_id: Option<i64>, message_id: Option<i64>, reason: Reason, question: &str) -> Result<(), StoreError> {
+    let question = crate::kernel::text::preview(question, 500);
+    let open: Option<i64> = tx
+        .prepare_cached("SELECT id FROM escalation WHERE conversation_id = ?1 AND resolved_at IS NULL AND reason = ?2")?
+        .query_row((conversation_id, reason.as_str()), |row| row.get(0))
+        .optional()?;
+    if let Some(id) = open {
+        tx.execute("UPDATE escalation SET question = ?2, message_id = ifnull(?3, message_id) WHERE id = ?1", (id, &question, message_id))?;
+    } else {
+        tx.prepare_cached("INSERT INTO escalation (conversation_id, turn_id, message_id, at, reason, question) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute((
+            conversation_id,
+            turn_id,
+            message_id,
+            tx.now_ms,
+            reason.as_str(),
+            &question,
+        ))?;
+        tx.count(format!("escalation.{}", reason.as_str()), 1);
+        tx.audit("bot", "escalation.raised", &format!("conv_{conversation_id}"), reason.as_str())?;
+    }
+    tx.prepare_cached("UPDATE conversation SET waiting_since_at = ifnull(waiting_since_at, ?2) WHERE id = ?1")?.execute((conversation_id, tx.now_ms))?;
+    tx.emit("alert", Some(conversation_id), json!({"kind": "escalation", "reason": reason, "question": question}))
+}
+
+/// Settles all open ones of a conversation.
+pub fn resolve(tx: &Tx<'_>, conversation_id: i64, actor: &str) -> Result<(), StoreError> {
+    tx.prepare_cached("UPDATE escalation SET resolved_at = ?2, resolved_by = ?3 WHERE conversation_id = ?1 AND resolved_at IS NULL")?.execute((
+        conversation_id,
+        tx.now_ms,
+        actor,
+    ))?;
+    Ok(())
+}
+
+/// Reason and question of the open ones, newest first.
+pub fn open(connection: &Connection, conversation_id: i64) -> Result<Vec<(String, String, i64)>, StoreError> {
+    let mut query = connection.prepare_cached("SELECT reason, ifnull(question, ''), at FROM escalation WHERE conversation_id = ?1 AND resolved_at IS NULL ORDER BY id DESC")?;
+    let rows = query.query_map([conversation_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,252 @@
+//! Stores what a gateway told us: one transaction per delivery, idempotent by (channel, direction, bare id).
+
+use super::conversation::{self, Conversation};
+use super::inbound::{Ack, Delivery, Inbound, Message, Party};
+use super::message::{self, Author, Known, New};
+use super::{channel, early, handover, media, outbox};
+use crate::db::StoreError;
+use crate::db::writer::Tx;
+use crate::kernel::date;
+use crate::people::{identity, label};
+use serde_json::{Value, json};
+
+/// What became of a delivery.
+#[derive(Debug, PartialEq)]
+pub enum Receipt {
+    /// A message is stored (or an echo recognised).
+    Message { wa_id: String, conversation_id: i64 },
+    /// The same message came before; nothing new.
+    Duplicate,
+    /// It changed what we had.
+    Updated,
+    /// Nothing for us.
+    Ignored(&'static str),
+}
+
+/// How to treat what comes in.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// The bot's quiet window, or none while it is switched off.
+    pub quiet_ms: Option<i64>,
+    /// Pulled from history: messages older than this many ms are stored without a turn.
+    pub stale_after_ms: Option<i64>,
+}
+
+/// Stores one delivery with the bytes it came in.
+pub fn take(tx: &Tx<'_>, delivery: &Delivery, raw: &[u8], rules: Rules) -> Result<Receipt, StoreError> {
+    if let Inbound::Ignored(reason) = delivery.what {
+        tx.count(format!("ignored.{reason}"), 1);
+        return Ok(Receipt::Ignored(reason));
+    }
+    let channel_id = channel::ensure(tx, &delivery.session, delivery.engine.as_deref())?;
+    match &delivery.what {
+        Inbound::Message(message) => take_message(tx, channel_id, delivery, message, raw, rules),
+        Inbound::Ack(ack) => take_ack(tx, channel_id, ack),
+        Inbound::Reaction { target, target_from_me, from_me, emoji, .. } => {
+            let who = if *from_me { "me" } else { "customer" };
+            match find_either(tx, channel_id, *target_from_me, target)? {
+                Some(known) => message::react(tx, &known, who, emoji.as_deref())?,
+                None => early::keep(tx, channel_id, target, "reaction", &json!({"who": who, "emoji": emoji}))?,
+            }
+            Ok(Receipt::Updated)
+        }
+        Inbound::Edit { target, from_me, text, at } => {
+            let at = date::believable(*at, tx.now_ms);
+            match find_either(tx, channel_id, *from_me, target)? {
+                Some(known) => message::edit(tx, &known, text.as_deref(), at)?,
+                None => early::keep(tx, channel_id, target, "edit", &json!({"text": text, "at": at}))?,
+            }
+            Ok(Receipt::Updated)
+        }
+        Inbound::Revoke { target, from_me, at } => {
+            let at = date::believable(*at, tx.now_ms);
+            match find_either(tx, channel_id, *from_me, target)? {
+                Some(known) => message::revoke(tx, &known, at)?,
+                None => early::keep(tx, channel_id, target, "revoke", &json!({"at": at}))?,
+            }
+            Ok(Receipt::Updated)
+        }
+        Inbound::LabelUpsert { label_id, name, color, color_hex } => {
+            label::upsert(tx, channel_id, label_id, name.as_deref(), *color, color_hex.as_deref())?;
+            Ok(Receipt::Updated)
+        }
+        Inbound::LabelDeleted { label_id } => {
+            label::delete(tx, channel_id, label_id)?;
+            Ok(Receipt::Updated)
+        }
+        Inbound::LabelChat { label_id, name, party, added } => {
+            let contact_id = identity::resolve(tx, channel_id, party)?;
+            let own = channel::find(tx, channel_id)?.and_then(|channel| channel.phone);
+            label::record(tx, channel_id, label_id, name.as_deref(), contact_id, *added, own.as_deref())?;
+            Ok(Receipt::Updated)
+        }
+        Inbound::Session { status, timelock, capping, phone, lid } => {
+            let report = channel::Report { status, timelock: *timelock, capping: capping.as_deref(), phone: phone.as_ref(), lid: lid.as_deref() };
+            channel::report(tx, channel_id, &report)?;
+            Ok(Receipt::Updated)
+        }
+        Inbound::Call { id, party, video, at } => {
+            let at = date::believable(*at, tx.now_ms);
+            let (conversation, extra) = (locate(tx, channel_id, party, at)?, json!({"video": video}));
+            let stored = message::insert(tx, &New { kind: "call", extra: Some(&extra), ..plain(&conversation, id, Author::Customer, at) })?;
+            let Some(message_id) = stored else { return Ok(Receipt::Duplicate) };
+            conversation::received(tx, &conversation, message_id, at, None)?;
+            Ok(Receipt::Message { wa_id: id.clone(), conversation_id: conversation.id })
+        }
+        Inbound::PollVote { poll, options, .. } => {
+            let Some(known) = message::by_wa_id(tx, channel_id, true, poll)? else { return Ok(Receipt::Ignored("unknown_poll")) };
+            message::set_extra(tx, &known, "$.poll_vote", Some(json!(options)))?;
+            Ok(Receipt::Updated)
+        }
+        Inbound::Ignored(reason) => Ok(Receipt::Ignored(reason)),
+    }
+}
+
+/// Keeps an authentic body nobody could read, for a person.
+pub fn quarantine(tx: &Tx<'_>, event: Option<&str>, session: Option<&str>, reason: &str, raw: &[u8]) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO webhook_raw (received_at, session, event, outcome, reason, body) VALUES (?1, ?2, ?3, 'quarantined', ?4, ?5)",
+        (tx.now_ms, session, event, reason, raw),
+    )?;
+    tx.count("quarantined", 1);
+    tx.audit("system", "webhook.quarantined", &format!("raw:{}", tx.last_insert_rowid()), reason)?;
+    tx.emit("alert", None, json!({"kind": "quarantined", "reason": reason}))
+}
+
+fn locate(tx: &Tx<'_>, channel_id: i64, party: &Party, at: i64) -> Result<Conversation, StoreError> {
+    let contact_id = identity::resolve(tx, channel_id, party)?;
+    conversation::open(tx, channel_id, contact_id, party, at)
+}
+
+fn plain<'a>(conversation: &Conversation, wa_id: &'a str, author: Author, at: i64) -> New<'a> {
+    New {
+        conversation_id: conversation.id,
+        channel_id: conversation.channel_id,
+        wa_id: Some(wa_id),
+        author,
+        kind: "text",
+        text: None,
+        status: if author == Author::Customer { "received" } else { "sent" },
+        at,
+        media_id: None,
+        reply_to: None,
+        extra: None,
+        turn_id: None,
+        campaign_code: None,
+    }
+}
+
+fn take_message(tx: &Tx<'_>, channel_id: i64, delivery: &Delivery, inbound: &Message, raw: &[u8], rules: Rules) -> Result<Receipt, StoreError> {
+    let at = date::believable(inbound.at, tx.now_ms);
+    let known = message::by_wa_id(tx, channel_id, inbound.from_me, &inbound.wa_id)?;
+    if let Some(known) = known {
+        identity::resolve(tx, channel_id, &inbound.party)?; // a second delivery may show the other address
+        if inbound.from_me && matches!(known.status.as_str(), "queued" | "unknown") {
+            message::apply_ack(tx, &known, &Ack { wa_id: inbound.wa_id.clone(), from_me: true, level: 1, cause: None, until: None })?;
+            return Ok(Receipt::Message { wa_id: inbound.wa_id.clone(), conversation_id: known.conversation_id });
+        }
+        tx.count("duplicates", 1);
+        return Ok(Receipt::Duplicate);
+    }
+    let conversation = locate(tx, channel_id, &inbound.party, at)?;
+    if inbound.from_me {
+        if let Some(row) = outbox::in_flight_like(tx, conversation.id, inbound.kind, inbound.text.as_deref())? {
+            outbox::accept(tx, row, Some(&inbound.wa_id))?; // the gateway named our message itself; this is its echo
+            return Ok(Receipt::Message { wa_id: inbound.wa_id.clone(), conversation_id: conversation.id });
+        }
+    }
+    let media_id = match &inbound.file {
+        Some(file) => Some(media::want(tx, channel_id, &inbound.party.chat_id, &inbound.full_id, file)?),
+        None => None,
+    };
+    let author = if inbound.from_me { Author::Phone } else { Author::Customer };
+    let new = New {
+        kind: inbound.kind,
+        text: inbound.text.as_deref(),
+        media_id,
+        reply_to: inbound.reply_to.as_deref(),
+        extra: inbound.extra.as_ref(),
+        ..plain(&conversation, &inbound.wa_id, author, at)
+    };
+    let Some(message_id) = message::insert(tx, &new)? else { return Ok(Receipt::Duplicate) };
+    tx.prepare_cached("INSERT INTO webhook_raw (received_at, session, event, outcome, message_id, body) VALUES (?1, ?2, ?3, 'accepted', ?4, ?5)")?.execute((
+        tx.now_ms,
+        &delivery.session,
+        &delivery.event,
+        message_id,
+        raw,
+    ))?;
+    let stale = rules.stale_after_ms.is_some_and(|limit| tx.now_ms - at > limit);
+    if inbound.from_me {
+        conversation::wrote(tx, conversation.id, message_id, at)?;
+        if !stale {
+            handover::to_person(tx, &conversation, None, "phone_reply")?;
+            conversation::answered_by_person(tx, conversation.id, "phone")?;
+        }
+    } else {
+        let quiet_ms = rules.quiet_ms.filter(|_| !stale && inbound.kind != "sticker");
+        conversation::received(tx, &conversation, message_id, at, quiet_ms)?;
+    }
+    apply_early(tx, channel_id, &inbound.wa_id)?;
+    Ok(Receipt::Message { wa_id: inbound.wa_id.clone(), conversation_id: conversation.id })
+}
+
+/// Applies what came before its message.
+pub fn apply_early(tx: &Tx<'_>, channel_id: i64, wa_id: &str) -> Result<(), StoreError> {
+    for (kind, detail) in early::take(tx, channel_id, wa_id)? {
+        let ours = message::by_wa_id(tx, channel_id, true, wa_id)?;
+        let Some(known) = ours.or(message::by_wa_id(tx, channel_id, false, wa_id)?) else { continue };
+        let at = detail["at"].as_i64().unwrap_or(tx.now_ms);
+        match kind.as_str() {
+            "ack" => {
+                let ack =
+                    Ack { wa_id: wa_id.to_owned(), from_me: true, level: detail["level"].as_i64().unwrap_or(0), cause: detail["cause"].as_str().map(str::to_owned), until: None };
+                message::apply_ack(tx, &known, &ack)?;
+            }
+            "edit" => message::edit(tx, &known, detail["text"].as_str(), at)?,
+            "revoke" => message::revoke(tx, &known, at)?,
+            _ => message::react(tx, &known, detail["who"].as_str().unwrap_or("customer"), detail["emoji"].as_str())?,
+        }
+    }
+    Ok(())
+}
+
+/// The side an engine reports is from the sender's view and not always right: the bare id decides.
+fn find_either(tx: &Tx<'_>, channel_id: i64, ours_first: bool, wa_id: &str) -> Result<Option<Known>, StoreError> {
+    match message::by_wa_id(tx, channel_id, ours_first, wa_id)? {
+        Some(known) => Ok(Some(known)),
+        None => message::by_wa_id(tx, channel_id, !ours_first, wa_id),
+    }
+}
+
+fn take_ack(tx: &Tx<'_>, channel_id: i64, ack: &Ack) -> Result<Receipt, StoreError> {
+    if !ack.from_me {
+        // another of our own devices read the customer's message
+        if let (Some(known), true) = (message::by_wa_id(tx, channel_id, false, &ack.wa_id)?, ack.level >= 3) {
+            conversation::mark_read(tx, known.conversation_id)?;
+        }
+        return Ok(Receipt::Updated);
+    }
+    if ack.cause.as_deref() == Some("timelock") {
+        channel::lock_first_contacts(tx, channel_id, Some(ack.until.unwrap_or(tx.now_ms + 3_600_000)))?;
+    }
+    match message::by_wa_id(tx, channel_id, true, &ack.wa_id)? {
+        Some(known) => message::apply_ack(tx, &known, ack)?,
+        None => early::keep(tx, channel_id, &ack.wa_id, "ack", &json!({"level": ack.level, "cause": ack.cause}))?,
+    }
+    Ok(Receipt::Updated)
+}
+
+/// Drops raw bodies and orphans past their time, a bounded number at once.
+pub fn prune(tx: &Tx<'_>, raw_days: i64, limit: usize) -> Result<usize, StoreError> {
+    let before = tx.now_ms - raw_days * 86_400_000;
+    let gone = tx
+        .execute("DELETE FROM webhook_raw WHERE id IN (SELECT id FROM webhook_raw WHERE received_at < ?1 AND outcome = 'accepted' ORDER BY id LIMIT ?2)", (before, limit as i64))?;
+    tx.execute("DELETE FROM early_event WHERE at < ?1", [tx.now_ms - early::KEEP_DAYS * 86_400_000])?;
+    Ok(gone)
+}
+
+/// What a message carries besides words, for pages.
+pub fn extra_of(text: Option<&str>) -> Value {
+    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
+}

@@ -1,0 +1,200 @@
+//! Messages of both directions: how they are written, and how receipts, edits, revocations and reactions change them.
+
+use super::inbound::Ack;
+use crate::db::writer::Tx;
+use crate::db::{StoreError, audit};
+use rusqlite::OptionalExtension;
+use serde_json::{Value, json};
+
+/// Who wrote it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Author {
+    /// The customer.
+    Customer,
+    /// The bot.
+    Bot,
+    /// A person through the dashboard or the API.
+    User(Option<i64>),
+    /// A person on the agency's own phone.
+    Phone,
+}
+
+impl Author {
+    /// As in rows.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Customer => "customer",
+            Self::Bot => "bot",
+            Self::User(_) => "user",
+            Self::Phone => "phone",
+        }
+    }
+
+    /// As in the audit trail.
+    pub fn actor(self) -> String {
+        match self {
+            Self::User(Some(id)) => format!("user:{id}"),
+            other => other.as_str().to_owned(),
+        }
+    }
+}
+
+/// A message to write.
+pub struct New<'a> {
+    /// Where.
+    pub conversation_id: i64,
+    /// Which number.
+    pub channel_id: i64,
+    /// Bare id, when it has one already.
+    pub wa_id: Option<&'a str>,
+    /// Who.
+    pub author: Author,
+    /// What kind.
+    pub kind: &'a str,
+    /// Words.
+    pub text: Option<&'a str>,
+    /// `received`, `queued`, `sent`.
+    pub status: &'a str,
+    /// Its own time.
+    pub at: i64,
+    /// File.
+    pub media_id: Option<i64>,
+    /// Quoted message.
+    pub reply_to: Option<&'a str>,
+    /// What only some kinds have.
+    pub extra: Option<&'a Value>,
+    /// Bot's turn.
+    pub turn_id: Option<i64>,
+    /// Code recognised.
+    pub campaign_code: Option<&'a str>,
+}
+
+/// Writes a message once; `None` when (channel, direction, id) is there already.
+pub fn insert(tx: &Tx<'_>, new: &New<'_>) -> Result<Option<i64>, StoreError> {
+    let incoming = new.author == Author::Customer;
+    let user_id = if let Author::User(id) = new.author { id } else { None };
+    let added = tx
+        .prepare_cached(
+            "INSERT INTO message (conversation_id, channel_id, direction, wa_id, author, user_id, kind, text, status, at, received_at, media_id, reply_to, extra, turn_id, campaign_code)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) ON CONFLICT DO NOTHING",
+        )?
+        .execute(rusqlite::params![
+            new.conversation_id, new.channel_id, if incoming { "in" } else { "out" }, new.wa_id, new.author.as_str(), user_id, new.kind, new.text, new.status,
+            new.at, tx.now_ms, new.media_id, new.reply_to, new.extra.map(Value::to_string), new.turn_id, new.campaign_code,
+        ])?;
+    if added == 0 {
+        return Ok(None);
+    }
+    let id = tx.last_insert_rowid();
+    tx.count(
+        match new.author {
+            Author::Customer => "in",
+            Author::Bot => "out.bot",
+            Author::User(_) => "out.user",
+            Author::Phone => "out.phone",
+        },
+        1,
+    );
+    let (action, digest) = (if incoming { "message.in" } else { "message.out" }, audit::digest(new.text.unwrap_or("")));
+    tx.audit(&new.author.actor(), action, &format!("msg_{id}"), &digest)?;
+    tx.emit(
+        "message.created",
+        Some(new.conversation_id),
+        json!({"message_id": id, "direction": if incoming { "in" } else { "out" }, "author": new.author.as_str(), "kind": new.kind,
+               "text": new.text.map(|text| crate::kernel::text::preview(text, 120))}),
+    )?;
+    Ok(Some(id))
+}
+
+/// Row and state of a message by its bare id.
+pub struct Known {
+    /// Row id.
+    pub id: i64,
+    /// Where.
+    pub conversation_id: i64,
+    /// Status now.
+    pub status: String,
+}
+
+/// Finds a message by bare id.
+pub fn by_wa_id(tx: &Tx<'_>, channel_id: i64, outgoing: bool, wa_id: &str) -> Result<Option<Known>, StoreError> {
+    let mut query = tx.prepare_cached("SELECT id, conversation_id, status FROM message WHERE channel_id = ?1 AND direction = ?2 AND wa_id = ?3 AND wa_id IS NOT NULL")?;
+    let direction = if outgoing { "out" } else { "in" };
+    Ok(query.query_row((channel_id, direction, wa_id), |row| Ok(Known { id: row.get(0)?, conversation_id: row.get(1)?, status: row.get(2)? })).optional()?)
+}
+
+fn rank(status: &str) -> i64 {
+    match status {
+        "queued" | "unknown" => 0,
+        "sent" => 1,
+        "delivered" => 2,
+        "read" => 3,
+        _ => -1,
+    }
+}
+
+/// Applies a receipt to a message of ours: forward by maximum, error only before delivery. Moves the outbox row along.
+pub fn apply_ack(tx: &Tx<'_>, message: &Known, ack: &Ack) -> Result<(), StoreError> {
+    let status = match ack.level {
+        -1 => "failed",
+        1 => "sent",
+        2 => "delivered",
+        3 | 4 => "read",
+        _ => return Ok(()),
+    };
+    let moves = if ack.level == -1 { rank(&message.status) <= 1 } else { rank(status) > rank(&message.status) };
+    if !moves {
+        return Ok(());
+    }
+    set_status(tx, message.id, message.conversation_id, status, ack.cause.as_deref())?;
+    super::outbox::receipt(tx, message.id, status, ack.cause.as_deref())
+}
+
+/// Sets the status shown on the bubble and tells the pages.
+pub fn set_status(tx: &Tx<'_>, id: i64, conversation_id: i64, status: &str, cause: Option<&str>) -> Result<(), StoreError> {
+    tx.prepare_cached("UPDATE message SET status = ?2 WHERE id = ?1")?.execute((id, status))?;
+    let mut data = json!({"message_id": id, "status": status});
+    if let Some(cause) = cause {
+        data["cause"] = cause.into();
+    }
+    tx.emit("message.status", Some(conversation_id), data)
+}
+
+/// Changes the text, keeping the old one; no text: only marks it as edited.
+pub fn edit(tx: &Tx<'_>, message: &Known, text: Option<&str>, at: i64) -> Result<(), StoreError> {
+    if let Some(text) = text {
+        tx.execute("INSERT INTO message_edit (message_id, old_text, at) SELECT id, text, ?2 FROM message WHERE id = ?1 AND text IS NOT ?3", (message.id, at, text))?;
+        tx.execute("UPDATE message SET text = ?2 WHERE id = ?1", (message.id, text))?;
+    }
+    tx.execute("UPDATE message SET edited_at = ?2 WHERE id = ?1", (message.id, at))?;
+    tx.audit("customer", "message.edited", &format!("msg_{}", message.id), &audit::digest(text.unwrap_or("")))?;
+    tx.emit("message.edited", Some(message.conversation_id), json!({"message_id": message.id}))
+}
+
+/// The sender took it back: it stays in the store, struck out.
+pub fn revoke(tx: &Tx<'_>, message: &Known, at: i64) -> Result<(), StoreError> {
+    let changed = tx.execute("UPDATE message SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL", (message.id, at))?;
+    if changed > 0 {
+        tx.audit("customer", "message.revoked", &format!("msg_{}", message.id), "")?;
+        tx.emit("message.edited", Some(message.conversation_id), json!({"message_id": message.id, "revoked": true}))?;
+    }
+    Ok(())
+}
+
+/// Puts somebody's emoji on a message or takes it off.
+pub fn react(tx: &Tx<'_>, message: &Known, who: &str, emoji: Option<&str>) -> Result<(), StoreError> {
+    set_extra(tx, message, &format!("$.reactions.{who}"), emoji.map(Value::from))
+}
+
+/// Sets or removes one path of the message's extras.
+pub fn set_extra(tx: &Tx<'_>, message: &Known, path: &str, value: Option<Value>) -> Result<(), StoreError> {
+    match value {
+        // json_patch first makes sure that the parent object exists
+        Some(value) => tx.execute(
+            "UPDATE message SET extra = json_set(json_set(ifnull(extra, '{}'), '$.reactions', json(ifnull(json_extract(extra, '$.reactions'), '{}'))), ?2, json(?3)) WHERE id = ?1",
+            (message.id, path, value.to_string()),
+        )?,
+        None => tx.execute("UPDATE message SET extra = json_remove(extra, ?2) WHERE id = ?1 AND extra IS NOT NULL", (message.id, path))?,
+    };
+    tx.emit("message.edited", Some(message.conversation_id), json!({"message_id": message.id}))
+}

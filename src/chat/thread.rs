@@ -1,0 +1,288 @@
+//! Reading chats: the list, one thread, and a conversation whole for the API. Pages and APIs ask here.
+
+use super::intake::extra_of;
+use super::{conversation, escalation};
+use crate::db::StoreError;
+use crate::kernel::date;
+use crate::kernel::phone::Phone;
+use chrono_tz::Tz;
+use rusqlite::{Connection, OptionalExtension, Row};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// A row of the list of chats.
+#[derive(Clone, Debug, Serialize)]
+pub struct Listed {
+    /// Conversation id.
+    pub id: i64,
+    /// Contact id (picks the avatar's colour).
+    pub contact_id: i64,
+    /// Best name known.
+    pub name: Option<String>,
+    /// Digits of the phone, when known.
+    pub phone: Option<String>,
+    /// Phase.
+    pub phase: String,
+    /// `bot` or `user`.
+    pub handler: String,
+    /// Who of the team has it.
+    pub assignee: Option<String>,
+    /// Since when a person is awaited, unix ms.
+    pub waiting_since_at: Option<i64>,
+    /// Unread messages.
+    pub unread: i64,
+    /// Last line.
+    pub last_text: Option<String>,
+    /// Kind of the last message.
+    pub last_kind: Option<String>,
+    /// Status of the last message.
+    pub last_status: Option<String>,
+    /// Direction of the last message.
+    pub last_direction: Option<String>,
+    /// Time of the last message, unix ms.
+    pub last_at: i64,
+    /// From the phone simulator.
+    pub simulated: bool,
+}
+
+/// Which chats to list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tab {
+    /// All.
+    All,
+    /// Somebody waits for a person.
+    Waiting,
+    /// Handled by a person.
+    Handed,
+    /// Handled by the bot.
+    Bot,
+    /// Mine.
+    Mine(i64),
+}
+
+const LISTED: &str = "SELECT v.id, v.contact_id, c.name, (SELECT value FROM identity i WHERE i.contact_id = c.id AND i.kind = 'phone' LIMIT 1) AS phone, v.phase, v.handler,
+    u.name AS assignee, v.waiting_since_at, v.unread_count, m.text, m.kind, m.status, m.direction, v.last_at, h.kind = 'simulator' AS simulated
+    FROM conversation v JOIN contact c ON c.id = v.contact_id JOIN channel h ON h.id = v.channel_id
+    LEFT JOIN message m ON m.id = v.last_message_id LEFT JOIN user u ON u.id = v.assignee_id WHERE v.merged_into IS NULL";
+
+fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
+    let text: Option<String> = row.get(9)?;
+    Ok(Listed {
+        id: row.get(0)?,
+        contact_id: row.get(1)?,
+        name: row.get(2)?,
+        phone: row.get(3)?,
+        phase: row.get(4)?,
+        handler: row.get(5)?,
+        assignee: row.get(6)?,
+        waiting_since_at: row.get(7)?,
+        unread: row.get(8)?,
+        last_text: text.map(|text| crate::kernel::text::preview(&text, 120)),
+        last_kind: row.get(10)?,
+        last_status: row.get(11)?,
+        last_direction: row.get(12)?,
+        last_at: row.get(13)?,
+        simulated: row.get(14)?,
+    })
+}
+
+/// A page of chats before the point (time, id), newest first; the waiting ones longest first.
+pub fn list(connection: &Connection, tab: Tab, before: Option<(i64, i64)>, limit: usize) -> Result<Vec<Listed>, StoreError> {
+    let (at, id) = before.unwrap_or((i64::MAX, i64::MAX));
+    let (filter, own) = match tab {
+        Tab::All => (" AND (v.last_at, v.id) < (?1, ?2) AND ?3 = 0 ORDER BY v.last_at DESC, v.id DESC LIMIT ?4", 0),
+        Tab::Waiting => (" AND v.waiting_since_at IS NOT NULL AND ?1 > 0 AND ?2 > 0 AND ?3 = 0 ORDER BY v.waiting_since_at, v.id LIMIT ?4", 0),
+        Tab::Handed => (" AND v.handler = 'user' AND (v.last_at, v.id) < (?1, ?2) AND ?3 = 0 ORDER BY v.last_at DESC, v.id DESC LIMIT ?4", 0),
+        Tab::Bot => (" AND v.handler = 'bot' AND (v.last_at, v.id) < (?1, ?2) AND ?3 = 0 ORDER BY v.last_at DESC, v.id DESC LIMIT ?4", 0),
+        Tab::Mine(user) => (" AND (v.last_at, v.id) < (?1, ?2) AND v.assignee_id = ?3 ORDER BY v.last_at DESC, v.id DESC LIMIT ?4", user),
+    };
+    let sql = [LISTED, filter].concat();
+    let mut query = connection.prepare_cached(&sql)?;
+    let rows = query.query_map((at, id, own, limit as i64), listed)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// One row of the list.
+pub fn one(connection: &Connection, id: i64) -> Result<Option<Listed>, StoreError> {
+    let sql = [LISTED, " AND v.id = ?1"].concat();
+    Ok(connection.prepare_cached(&sql)?.query_row([id], listed).optional()?)
+}
+
+/// A bubble.
+#[derive(Clone, Debug, Serialize)]
+pub struct Bubble {
+    /// Message id.
+    pub id: i64,
+    /// Bare WhatsApp id.
+    pub wa_id: Option<String>,
+    /// `in` or `out`.
+    pub direction: String,
+    /// customer, bot, user, phone, broadcast.
+    pub author: String,
+    /// Name of the person of the team.
+    pub user: Option<String>,
+    /// Kind.
+    pub kind: String,
+    /// Words.
+    pub text: Option<String>,
+    /// Status.
+    pub status: String,
+    /// Its time, unix ms.
+    pub at: i64,
+    /// File.
+    pub media: Option<Value>,
+    /// Extras.
+    pub extra: Value,
+    /// Quoted words.
+    pub quoted: Option<String>,
+    /// Edited, unix ms.
+    pub edited_at: Option<i64>,
+    /// Taken back, unix ms.
+    pub revoked_at: Option<i64>,
+    /// Bot: 0 to 1.
+    pub confidence: Option<f64>,
+    /// Bot: what decided.
+    pub decided_by: Option<String>,
+    /// Bot: which rule.
+    pub rule: Option<String>,
+    /// Bot: prompt version.
+    pub prompt_version: Option<String>,
+    /// Campaign.
+    pub campaign_code: Option<String>,
+    /// Queue row, while it matters.
+    pub outbox_id: Option<i64>,
+    /// Its state.
+    pub outbox_state: Option<String>,
+    /// Name of its last failure.
+    pub cause: Option<String>,
+    /// Tries made.
+    pub attempts: Option<i64>,
+}
+
+const BUBBLE: &str = "SELECT m.id, m.wa_id, m.direction, m.author, u.name, m.kind, m.text, m.status, m.at, d.id, d.state, d.mime, d.bytes, d.file_name, d.cause, m.extra,
+    (SELECT q.text FROM message q WHERE m.reply_to IS NOT NULL AND q.channel_id = m.channel_id AND q.wa_id = m.reply_to AND q.wa_id IS NOT NULL AND q.direction IN ('in', 'out') LIMIT 1),
+    m.edited_at, m.revoked_at, t.confidence, t.decided_by, t.rule, t.prompt_version, m.campaign_code, o.id, o.state, o.last_cause, o.attempts
+    FROM message m LEFT JOIN user u ON u.id = m.user_id LEFT JOIN media d ON d.id = m.media_id LEFT JOIN turn t ON t.id = m.turn_id LEFT JOIN outbox o ON o.message_id = m.id";
+
+fn bubble(row: &Row<'_>) -> rusqlite::Result<Bubble> {
+    let media: Option<i64> = row.get(9)?;
+    let media = match media {
+        Some(id) => Some(json!({
+            "id": id, "state": row.get::<_, String>(10)?, "mime": row.get::<_, String>(11)?, "bytes": row.get::<_, Option<i64>>(12)?,
+            "name": row.get::<_, Option<String>>(13)?, "cause": row.get::<_, Option<String>>(14)?,
+        })),
+        None => None,
+    };
+    let extra: Option<String> = row.get(15)?;
+    Ok(Bubble {
+        id: row.get(0)?,
+        wa_id: row.get(1)?,
+        direction: row.get(2)?,
+        author: row.get(3)?,
+        user: row.get(4)?,
+        kind: row.get(5)?,
+        text: row.get(6)?,
+        status: row.get(7)?,
+        at: row.get(8)?,
+        media,
+        extra: extra_of(extra.as_deref()),
+        quoted: row.get(16)?,
+        edited_at: row.get(17)?,
+        revoked_at: row.get(18)?,
+        confidence: row.get(19)?,
+        decided_by: row.get(20)?,
+        rule: row.get(21)?,
+        prompt_version: row.get(22)?,
+        campaign_code: row.get(23)?,
+        outbox_id: row.get(24)?,
+        outbox_state: row.get(25)?,
+        cause: row.get(26)?,
+        attempts: row.get(27)?,
+    })
+}
+
+/// A page of a thread that ends before (time, id), oldest first.
+pub fn messages(connection: &Connection, conversation_id: i64, before: Option<(i64, i64)>, limit: usize) -> Result<Vec<Bubble>, StoreError> {
+    let (at, id) = before.unwrap_or((i64::MAX, i64::MAX));
+    let sql = [BUBBLE, " WHERE m.conversation_id = ?1 AND (m.at, m.id) < (?2, ?3) ORDER BY m.at DESC, m.id DESC LIMIT ?4"].concat();
+    let mut query = connection.prepare_cached(&sql)?;
+    let rows = query.query_map((conversation_id, at, id, limit as i64), bubble)?;
+    let mut page: Vec<Bubble> = rows.collect::<Result<_, _>>()?;
+    page.reverse();
+    Ok(page)
+}
+
+/// One bubble, with its conversation.
+pub fn message(connection: &Connection, id: i64) -> Result<Option<Bubble>, StoreError> {
+    let sql = [BUBBLE, " WHERE m.id = ?1"].concat();
+    Ok(connection.prepare_cached(&sql)?.query_row([id], bubble).optional()?)
+}
+
+/// Phase moves and handovers for the thread's centred lines: (at, kind, from, to, detail).
+pub fn marks(connection: &Connection, conversation_id: i64, from_at: i64) -> Result<Vec<(i64, String, String, String, String)>, StoreError> {
+    let mut query = connection.prepare_cached(
+        "SELECT at, 'phase', from_phase, to_phase, cause FROM phase_transition WHERE conversation_id = ?1 AND at >= ?2
+         UNION ALL SELECT at, 'handover', from_handler, to_handler, reason FROM handover WHERE conversation_id = ?1 AND at >= ?2 ORDER BY 1 LIMIT 200",
+    )?;
+    let rows = query.query_map((conversation_id, from_at), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Figures beside the tabs: waiting, handed to a person, unread.
+pub fn counts(connection: &Connection) -> Result<(i64, i64), StoreError> {
+    let waiting = connection.prepare_cached("SELECT count(*) FROM conversation WHERE waiting_since_at IS NOT NULL")?.query_row([], |row| row.get(0))?;
+    let escalated = connection.prepare_cached("SELECT count(DISTINCT conversation_id) FROM escalation WHERE resolved_at IS NULL")?.query_row([], |row| row.get(0))?;
+    Ok((waiting, escalated))
+}
+
+/// A conversation whole, as `GET /api/conversations/{id}` gives it.
+pub fn export(connection: &Connection, id: i64, zone: Tz) -> Result<Option<Value>, StoreError> {
+    let Some(found) = conversation::find(connection, id)? else { return Ok(None) };
+    let Some(row) = one(connection, found.id)? else { return Ok(None) };
+    let time = |at: i64| date::rfc3339(at, zone);
+    let all = |sql: &str, f: fn(&Row<'_>, &dyn Fn(i64) -> String) -> rusqlite::Result<Value>| -> Result<Vec<Value>, StoreError> {
+        let mut query = connection.prepare_cached(sql)?;
+        let rows = query.query_map([found.id], |row| f(row, &time))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    };
+    let messages: Vec<Value> = messages(connection, found.id, None, 500)?
+        .into_iter()
+        .map(|b| {
+            json!({"id": b.id, "message_id": b.wa_id, "direction": b.direction, "author": b.author, "kind": b.kind, "text": b.text, "status": b.status, "at": time(b.at),
+                   "confidence": b.confidence, "decided_by": b.decided_by, "prompt_version": b.prompt_version, "campaign_code": b.campaign_code,
+                   "edited": b.edited_at.is_some(), "revoked": b.revoked_at.is_some(), "media": b.media, "extra": b.extra})
+        })
+        .collect();
+    let phases = all("SELECT at, from_phase, to_phase, trigger_message_id, cause, actor FROM phase_transition WHERE conversation_id = ?1 ORDER BY id", |r, time| {
+        Ok(
+            json!({"at": time(r.get(0)?), "from": r.get::<_, String>(1)?, "to": r.get::<_, String>(2)?, "trigger_message_id": r.get::<_, Option<i64>>(3)?, "cause": r.get::<_, String>(4)?, "actor": r.get::<_, String>(5)?}),
+        )
+    })?;
+    let turns = all(
+        "SELECT at, decided_by, rule, confidence, language, intents, phase, escalation, prompt_version FROM turn WHERE conversation_id = ?1 ORDER BY id DESC LIMIT 200",
+        |r, time| {
+            let intents: String = r.get(5)?;
+            Ok(
+                json!({"at": time(r.get(0)?), "decided_by": r.get::<_, String>(1)?, "rule": r.get::<_, String>(2)?, "confidence": r.get::<_, f64>(3)?, "language": r.get::<_, String>(4)?,
+                  "intents": serde_json::from_str::<Value>(&intents).unwrap_or(Value::Null), "phase": r.get::<_, String>(6)?, "escalation_reason": r.get::<_, Option<String>>(7)?,
+                  "prompt_version": r.get::<_, Option<String>>(8)?}),
+            )
+        },
+    )?;
+    let escalations = all("SELECT at, reason, question, resolved_at, resolved_by FROM escalation WHERE conversation_id = ?1 ORDER BY id", |r, time| {
+        Ok(
+            json!({"at": time(r.get(0)?), "reason": r.get::<_, String>(1)?, "question": r.get::<_, Option<String>>(2)?, "resolved_at": r.get::<_, Option<i64>>(3)?.map(time), "resolved_by": r.get::<_, Option<String>>(4)?}),
+        )
+    })?;
+    let handovers = all("SELECT at, from_handler, to_handler, reason, waited_ms FROM handover WHERE conversation_id = ?1 ORDER BY id", |r, time| {
+        Ok(json!({"at": time(r.get(0)?), "from": r.get::<_, String>(1)?, "to": r.get::<_, String>(2)?, "reason": r.get::<_, String>(3)?, "waited_ms": r.get::<_, Option<i64>>(4)?}))
+    })?;
+    let labels: Vec<String> = crate::people::label::of_contact(connection, found.contact_id)?.into_iter().map(|(name, _)| name).collect();
+    let open: Vec<String> = escalation::open(connection, found.id)?.into_iter().map(|(reason, ..)| reason).collect();
+    Ok(Some(json!({
+        "id": format!("conv_{}", found.id), "contact": {"id": found.contact_id, "name": row.name, "phone": row.phone.as_deref().and_then(Phone::from_digits).map(|p| p.e164())},
+        "phase": found.phase, "handler": row.handler, "assignee": row.assignee, "package_code": found.package_code, "party_size": found.party_size, "month": found.month,
+        "language": found.language, "unread": row.unread, "waiting_since": found.waiting_since_at.map(time), "open_escalations": open, "labels": labels,
+        "messages": messages, "phase_log": phases, "turns": turns, "escalations": escalations, "handovers": handovers,
+    })))
+}

@@ -1,0 +1,293 @@
+//! The bot's one go at a conversation: what it loads before it decides, and how a decision is written.
+
+use super::conversation::{self, Conversation};
+use super::escalation::{self, Reason};
+use super::message::Author;
+use super::outbox::{self, Outgoing, Priority};
+use super::phase::{self, Phase};
+use crate::db::StoreError;
+use crate::db::writer::Tx;
+use rusqlite::{Connection, OptionalExtension};
+use serde_json::{Value, json};
+
+/// A message of the customer that waits for an answer.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    /// Row id.
+    pub id: i64,
+    /// Kind.
+    pub kind: String,
+    /// Words.
+    pub text: Option<String>,
+    /// Extras: attribution, reply id.
+    pub extra: Option<Value>,
+}
+
+/// Conversations whose quiet window is over.
+pub fn due(connection: &Connection, process_ms: i64, limit: usize) -> Result<Vec<i64>, StoreError> {
+    let mut query = connection.prepare_cached("SELECT id FROM conversation WHERE turn_due_at IS NOT NULL AND turn_due_at <= ?1 ORDER BY turn_due_at LIMIT ?2")?;
+    let rows = query.query_map((process_ms, limit as i64), |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// When the next turn is due.
+pub fn next_due_at(connection: &Connection) -> Result<Option<i64>, StoreError> {
+    Ok(connection.prepare_cached("SELECT min(turn_due_at) FROM conversation WHERE turn_due_at IS NOT NULL")?.query_row([], |row| row.get(0))?)
+}
+
+/// What the customer said since the bot's last turn, in the order it was written; at most the newest 30.
+pub fn heard(connection: &Connection, conversation: &Conversation) -> Result<Vec<Heard>, StoreError> {
+    let mut query = connection.prepare_cached(
+        "SELECT id, kind, text, extra FROM (SELECT id, kind, text, extra, at FROM message WHERE conversation_id = ?1 AND direction = 'in' AND id > ?2 AND id <= ?3
+         AND revoked_at IS NULL AND kind <> 'call' ORDER BY at DESC, id DESC LIMIT 30) ORDER BY at, id",
+    )?;
+    let rows = query.query_map((conversation.id, conversation.answered_id, conversation.last_in_id.unwrap_or(0)), |row| {
+        let extra: Option<String> = row.get(3)?;
+        Ok(Heard { id: row.get(0)?, kind: row.get(1)?, text: row.get(2)?, extra: extra.and_then(|e| serde_json::from_str(&e).ok()) })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Whether the bot has ever answered here, and how often since `since_ms`.
+pub fn replies(connection: &Connection, conversation_id: i64, since_ms: i64) -> Result<(bool, i64), StoreError> {
+    let mut last = connection.prepare_cached("SELECT at FROM turn WHERE conversation_id = ?1 ORDER BY id DESC LIMIT 1")?;
+    let last: Option<i64> = last.query_row([conversation_id], |row| row.get(0)).optional()?;
+    let Some(last) = last else { return Ok((false, 0)) };
+    if last < since_ms {
+        return Ok((true, 0));
+    }
+    let mut count = connection.prepare_cached("SELECT count(*) FROM (SELECT at FROM turn WHERE conversation_id = ?1 ORDER BY id DESC LIMIT 1000) WHERE at >= ?2")?;
+    Ok((true, count.query_row((conversation_id, since_ms), |row| row.get(0))?))
+}
+
+/// A code met in the customer's words or in the ad he came from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Touch {
+    /// Message it was in.
+    pub message_id: i64,
+    /// Which.
+    pub code: String,
+    /// `text`, `ad`, or `ignored` for valid codes after the first.
+    pub via: &'static str,
+    /// The ad's referral.
+    pub detail: Option<Value>,
+}
+
+/// One message the bot wants to send.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// `text`, `image`, `document`, `location`, `video`.
+    pub kind: &'static str,
+    /// Words, as of now.
+    pub text: Option<String>,
+    /// Recipe to make the words again when it is sent.
+    pub render: Option<String>,
+    /// File.
+    pub media_id: Option<i64>,
+    /// Location.
+    pub extra: Option<Value>,
+    /// Row of `package_media`, for its statistics.
+    pub package_media_id: Option<i64>,
+}
+
+/// What one turn came to. Made by `bot::decide`, written by [`apply`].
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// What to say, in order.
+    pub replies: Vec<Reply>,
+    /// Phase afterwards (never behind the present one).
+    pub phase: Phase,
+    /// Message that moved the phase.
+    pub trigger_message_id: Option<i64>,
+    /// Package the chat is about from now on.
+    pub package_code: Option<String>,
+    /// Code the bot asks about.
+    pub suggested_code: Option<String>,
+    /// Campaigns met.
+    pub touches: Vec<Touch>,
+    /// A person is needed: why, and the question.
+    pub escalation: Option<(Reason, String)>,
+    /// The bot stops here and a person takes over.
+    pub hand_over: bool,
+    /// `rule`, `faq`, `flow`, `llm`, `fallback`.
+    pub decided_by: &'static str,
+    /// Name of the rule that won.
+    pub rule: &'static str,
+    /// 0 to 1.
+    pub confidence: f64,
+    /// Language of the reply, `id` or `en`.
+    pub language: &'static str,
+    /// Intent names.
+    pub intents: Vec<&'static str>,
+    /// Travellers, when known now.
+    pub party_size: Option<i64>,
+    /// Month wanted, when known now.
+    pub month: Option<String>,
+    /// The customer wants no more messages.
+    pub opt_out: bool,
+    /// What was looked at, for "why?".
+    pub trace: Value,
+}
+
+/// Turns in a row below the confidence floor after which the bot stops.
+const LOW_CONFIDENCE_TURNS: i64 = 2;
+
+/// Writes a decision made from `seen`. `false`: a newer message came meanwhile, nothing was written and the turn stays due.
+pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decision, generation: i64, confidence_floor: f64) -> Result<bool, StoreError> {
+    let Some(now) = conversation::find(tx, seen.id)? else { return Ok(false) };
+    if now.last_in_id != seen.last_in_id || now.answered_id != seen.answered_id {
+        return Ok(false);
+    }
+    let to_id = seen.last_in_id.unwrap_or(seen.answered_id);
+    if !now.by_bot {
+        tx.execute("UPDATE conversation SET turn_due_at = NULL WHERE id = ?1", [seen.id])?;
+        return Ok(true);
+    }
+    let unsure = decision.confidence < confidence_floor;
+    let low = if unsure { now.low_confidence + 1 } else { 0 };
+    let gives_up = low >= LOW_CONFIDENCE_TURNS;
+    let escalation = match &decision.escalation {
+        Some((_, question)) if gives_up => Some((Reason::LowConfidence, question.clone())),
+        other => other.clone(),
+    };
+    tx.prepare_cached(
+        "INSERT INTO turn (conversation_id, at, from_id, to_id, decided_by, rule, confidence, language, intents, phase, escalation, trace) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    )?
+    .execute(rusqlite::params![
+        seen.id, tx.now_ms, seen.answered_id, to_id, decision.decided_by, decision.rule, decision.confidence.clamp(0.0, 1.0), decision.language,
+        json!(decision.intents).to_string(), decision.phase.max(now.phase).as_str(), escalation.as_ref().map(|(reason, _)| reason.as_str()),
+        (!decision.trace.is_null()).then(|| decision.trace.to_string()),
+    ])?;
+    let turn_id = tx.last_insert_rowid();
+    let (first, last) = touch(tx, now.id, &decision.touches)?;
+    let answered = decision.replies.iter().any(|reply| reply.kind == "text");
+    tx.prepare_cached(
+        "UPDATE conversation SET turn_due_at = NULL, turn_failures = 0, answered_id = ?2, package_code = ifnull(?3, package_code), suggested_code = ?4, party_size = ifnull(?5, party_size),
+           month = ifnull(?6, month), language = ?7, low_confidence = ?8, first_code = ifnull(first_code, ?9), last_code = ifnull(?10, last_code),
+           unread_count = CASE WHEN ?11 THEN 0 ELSE unread_count END WHERE id = ?1",
+    )?
+    .execute(rusqlite::params![
+        seen.id, to_id, decision.package_code, decision.suggested_code, decision.party_size, decision.month, decision.language, low, first, last,
+        answered && escalation.is_none(),
+    ])?;
+    phase::advance(tx, seen.id, now.phase, decision.phase, decision.trigger_message_id.or(seen.last_in_id), decision.rule, "bot")?;
+    let code = decision.touches.iter().find(|touch| touch.via != "ignored").map(|touch| touch.code.as_str());
+    if let Some(code) = code {
+        let text_ids = decision.touches.iter().filter(|touch| touch.via == "text").map(|touch| touch.message_id);
+        for id in text_ids {
+            tx.prepare_cached("UPDATE message SET campaign_code = ?2 WHERE id = ?1")?.execute((id, code))?;
+        }
+    }
+    for reply in &decision.replies {
+        outbox::enqueue(
+            tx,
+            &Outgoing {
+                conversation_id: seen.id,
+                channel_id: now.channel_id,
+                author: Author::Bot,
+                kind: reply.kind,
+                text: reply.text.as_deref(),
+                media_id: reply.media_id,
+                extra: reply.extra.as_ref(),
+                render: reply.render.as_deref(),
+                generation: reply.render.as_ref().map(|_| generation),
+                turn_id: Some(turn_id),
+                campaign_code: code,
+                priority: Priority::Reply,
+            },
+        )?;
+        if let Some(id) = reply.package_media_id {
+            tx.execute("UPDATE package_media SET sent_count = sent_count + 1 WHERE id = ?1", [id])?;
+            tx.audit("bot", "media.sent", &format!("package_media:{id}"), &json!({"conversation": seen.id, "media": reply.media_id}).to_string())?;
+        }
+    }
+    if decision.opt_out {
+        crate::people::contact::opt_out(tx, now.contact_id)?;
+    }
+    if let Some((reason, question)) = &escalation {
+        escalation::raise(tx, seen.id, Some(turn_id), heard.last().map(|message| message.id), *reason, question)?;
+    }
+    if gives_up || decision.hand_over {
+        silence(tx, &now, "escalation")?;
+    }
+    Ok(true)
+}
+
+/// The bot stops in a conversation and a person is awaited; its own last words still go out.
+fn silence(tx: &Tx<'_>, conversation: &Conversation, reason: &str) -> Result<(), StoreError> {
+    tx.execute("UPDATE conversation SET handler = 'user', handler_at = ?2, waiting_since_at = ifnull(waiting_since_at, ?2) WHERE id = ?1", (conversation.id, tx.now_ms))?;
+    tx.execute(
+        "INSERT INTO handover (conversation_id, at, from_handler, to_handler, reason, waited_ms) VALUES (?1, ?2, 'bot', 'user', ?3, NULL)",
+        (conversation.id, tx.now_ms, reason),
+    )?;
+    tx.audit("bot", "handover", &format!("conv_{}", conversation.id), &json!({"to": "user", "reason": reason}).to_string())?;
+    tx.emit("conversation.updated", Some(conversation.id), json!({"handler": "user"}))
+}
+
+fn touch(tx: &Tx<'_>, conversation_id: i64, touches: &[Touch]) -> Result<(Option<String>, Option<String>), StoreError> {
+    let (mut first, mut last) = (None, None);
+    for touch in touches {
+        tx.prepare_cached("INSERT INTO touch (conversation_id, message_id, code, via, detail, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute((
+            conversation_id,
+            touch.message_id,
+            &touch.code,
+            touch.via,
+            touch.detail.as_ref().map(Value::to_string),
+            tx.now_ms,
+        ))?;
+        if touch.via == "ignored" {
+            tx.count("codes.ignored", 1);
+            continue;
+        }
+        crate::growth::campaign::met(tx, conversation_id, &touch.code)?;
+        first.get_or_insert_with(|| touch.code.clone());
+        last = Some(touch.code.clone());
+    }
+    Ok((first, last))
+}
+
+/// The turn broke: it is tried again after `retry_ms`; the second time a person gets the conversation.
+pub fn broke(tx: &Tx<'_>, conversation_id: i64, cause: &str, retry_ms: i64) -> Result<(), StoreError> {
+    let failures: i64 = tx.query_row(
+        "UPDATE conversation SET turn_failures = turn_failures + 1, turn_due_at = ?2 WHERE id = ?1 RETURNING turn_failures",
+        (conversation_id, tx.process_ms + retry_ms),
+        |row| row.get(0),
+    )?;
+    if failures >= 2 {
+        stop(tx, conversation_id, Reason::TurnFailed, cause)?;
+    }
+    Ok(())
+}
+
+/// Ends the bot's part in a conversation with an escalation and no words of its own.
+pub fn stop(tx: &Tx<'_>, conversation_id: i64, reason: Reason, question: &str) -> Result<(), StoreError> {
+    let Some(conversation) = conversation::find(tx, conversation_id)? else { return Ok(()) };
+    tx.execute("UPDATE conversation SET turn_due_at = NULL, turn_failures = 0, answered_id = ifnull(last_in_id, answered_id) WHERE id = ?1", [conversation_id])?;
+    escalation::raise(tx, conversation_id, None, conversation.last_in_id, reason, question)?;
+    silence(tx, &conversation, "escalation")
+}
+
+/// A newer message came before the answer went out: the answer is taken back and the turn covers both.
+pub fn supersede(tx: &Tx<'_>, conversation_id: i64, message_id: i64, quiet_ms: i64) -> Result<bool, StoreError> {
+    let turn: Option<(i64, i64)> =
+        tx.query_row("SELECT t.id, t.from_id FROM message m JOIN turn t ON t.id = m.turn_id WHERE m.id = ?1", [message_id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let Some((turn_id, from_id)) = turn else { return Ok(false) };
+    let begun: i64 =
+        tx.query_row("SELECT count(*) FROM outbox o JOIN message m ON m.id = o.message_id WHERE m.turn_id = ?1 AND o.state NOT IN ('due', 'cancelled')", [turn_id], |row| {
+            row.get(0)
+        })?;
+    if begun > 0 {
+        return Ok(false); // half an answer is out: finish it
+    }
+    outbox::cancel_bot_rows(tx, conversation_id, "superseded")?;
+    tx.execute("UPDATE conversation SET answered_id = ?2, turn_due_at = ifnull(turn_due_at, ?3) WHERE id = ?1", (conversation_id, from_id, tx.process_ms + quiet_ms))?;
+    tx.wake_turns();
+    Ok(true)
+}
+
+/// After a start: due times beyond the longest quiet window come from a wrong clock.
+pub fn recover(tx: &Tx<'_>, quiet_ms: i64) -> Result<(), StoreError> {
+    tx.execute("UPDATE conversation SET turn_due_at = ?1 WHERE turn_due_at IS NOT NULL AND turn_due_at > ?1 + ?2", (tx.process_ms, quiet_ms.max(60_000)))?;
+    tx.wake_turns();
+    Ok(())
+}

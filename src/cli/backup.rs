@@ -1,0 +1,30 @@
+//! `backup` and `restore`.
+
+use super::{Desk, progress::Progress};
+use crate::db::{DataDir, StoreError, backup};
+use std::path::Path;
+
+/// Writes a backup.
+pub fn backup(dir: &DataDir, out: &Path) -> anyhow::Result<()> {
+    let mut desk = Desk::open_existing(dir)?;
+    let mut bar = Progress::default();
+    let summary = backup::write(dir, out, &mut |what, done, total| bar.tell(what, done, total));
+    bar.end();
+    let summary = summary?;
+    desk.write(|tx| -> Result<(), StoreError> { tx.audit("cli", "backup.written", "store", &format!("{} bytes", summary.bytes)) })?;
+    println!("{}: {} bytes, {} messages, {} files; verified", out.display(), summary.bytes, summary.messages, summary.files);
+    eprintln!("secret.key is not in the backup: keep a copy of {} somewhere else", dir.key_file().display());
+    Ok(())
+}
+
+/// Puts a backup in place.
+pub fn restore(dir: &DataDir, file: &Path) -> anyhow::Result<()> {
+    let mut bar = Progress::default();
+    let kept = backup::restore(dir, file, &mut |what, done, total| bar.tell(what, done, total));
+    bar.end();
+    match kept? {
+        Some(kept) => println!("restored; the store that was here is kept as {}", kept.display()),
+        None => println!("restored into {}", dir.0.display()),
+    }
+    Ok(())
+}

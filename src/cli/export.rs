@@ -1,0 +1,90 @@
+//! `export`: an atomic file that cron can trust; `--since last` goes on where the last one ended.
+
+use super::{Desk, progress::Progress};
+use crate::db::setting::Settings;
+use crate::db::{DataDir, StoreError, backup, readers};
+use crate::insight::export::{self, Format, Span};
+use crate::kernel::date;
+use anyhow::{Context, anyhow};
+use clap::Args;
+use rusqlite::OptionalExtension;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+
+/// Options.
+#[derive(Args)]
+pub struct Options {
+    /// What to export; `list` shows all kinds
+    what: String,
+    /// The file; `-` is standard output
+    #[arg(long, value_name = "FILE|-", default_value = "-")]
+    out: PathBuf,
+    /// How to write it
+    #[arg(long, value_enum, default_value = "csv")]
+    format: Format,
+    /// From this time on (RFC 3339 or YYYY-MM-DD), or `last`: since the last export of this kind
+    #[arg(long, value_name = "T|last")]
+    since: Option<String>,
+    /// Up to this time
+    #[arg(long, value_name = "T")]
+    until: Option<String>,
+}
+
+/// Does it.
+pub fn run(dir: &DataDir, options: &Options) -> anyhow::Result<()> {
+    if options.what == "list" {
+        export::EXPORTS.iter().for_each(|export| println!("{}", export.name));
+        return Ok(());
+    }
+    let kinds = || export::EXPORTS.iter().map(|export| export.name).collect::<Vec<_>>().join(", ");
+    let kind = export::find(&options.what).ok_or_else(|| anyhow!("there is no export {:?}; one of {}", options.what, kinds()))?;
+    let mut desk = Desk::open_existing(dir)?;
+    let zone = Settings::load(desk.connection(), &desk.key)?.zone;
+    let time = |given: &str| date::parse_instant(given, zone).ok_or_else(|| anyhow!("{given:?} is not a time; write 2026-11-20 or 2026-11-20T07:00:00+07:00"));
+    let now_ms = chrono::Utc::now().timestamp_millis();
+    let until_ms = options.until.as_deref().map(time).transpose()?;
+    let since_ms = match options.since.as_deref() {
+        Some("last") => desk.connection().query_row("SELECT until_at FROM export_mark WHERE what = ?1", [kind.name], |row| row.get(0)).optional()?.unwrap_or(0),
+        Some(given) => time(given)?,
+        None => 0,
+    };
+    let remembers = options.since.as_deref() == Some("last");
+    // a mark must lie in the past: rows of this very moment may still be on their way into the store
+    let span = Span { since_ms, until_ms: until_ms.unwrap_or(if remembers { now_ms } else { i64::MAX }), zone };
+    let reader = readers::open_reader(&dir.database())?;
+    let snapshot = reader.unchecked_transaction()?; // one moment, however long it takes
+    let mut bar = Progress::default();
+    let mut tell = |n| bar.tell("rows", n, 0);
+    let rows = if options.out.as_os_str() == "-" {
+        let mut out = BufWriter::new(std::io::stdout().lock());
+        let rows = export::write(&snapshot, kind, span, options.format, &mut out, &mut tell)?;
+        out.flush()?;
+        rows
+    } else {
+        let aside = backup::beside(&options.out, "part");
+        let written = (|| -> anyhow::Result<u64> {
+            let mut out = BufWriter::new(File::create(&aside).with_context(|| format!("while making {}", aside.display()))?);
+            let rows = export::write(&snapshot, kind, span, options.format, &mut out, &mut tell)?;
+            out.into_inner().map_err(|error| anyhow!(error.into_error()))?.sync_all()?;
+            std::fs::rename(&aside, &options.out).with_context(|| format!("while moving the file to {}", options.out.display()))?;
+            backup::sync_folder(&options.out)?;
+            Ok(rows)
+        })();
+        if written.is_err() {
+            let _ = std::fs::remove_file(&aside); // the old file at the target is untouched
+        }
+        written?
+    };
+    bar.end();
+    drop(snapshot);
+    if remembers {
+        // only now: a failed export is made again in full next time
+        desk.write(|tx| -> Result<(), StoreError> {
+            tx.execute("INSERT INTO export_mark (what, until_at) VALUES (?1, ?2) ON CONFLICT (what) DO UPDATE SET until_at = excluded.until_at", (kind.name, span.until_ms))?;
+            Ok(())
+        })?;
+    }
+    eprintln!("{rows} rows of {}", kind.name);
+    Ok(())
+}

@@ -1,0 +1,289 @@
+//! `import`: a CSV or JSON file, checked row by row, written whole or not at all.
+
+use super::{Desk, progress::Progress};
+use crate::chat::inbound::Party;
+use crate::db::writer::Tx;
+use crate::db::{DataDir, StoreError};
+use crate::growth::campaign;
+use crate::kernel::phone::Phone;
+use crate::kernel::{rupiah, text};
+use crate::people::contact::{self, NameSource};
+use crate::people::identity;
+use crate::people::purchase::{self, Purchase};
+use crate::travel::package::{self, Package};
+use anyhow::{Context, bail};
+use chrono::NaiveDate;
+use clap::{Args, ValueEnum};
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
+
+/// What the file holds.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum What {
+    /// Columns or fields as in `export packages`
+    Packages,
+    /// code, name, package_code, source
+    Campaigns,
+    /// phone, name, email, address
+    Contacts,
+    /// phone, name, product, quantity, price_idr, bought_on
+    Purchases,
+}
+
+/// Options.
+#[derive(Args)]
+pub struct Options {
+    /// What the file holds
+    what: What,
+    /// A .csv file with a header line, or a .json file with a list of objects
+    file: PathBuf,
+    /// Check only; write nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Largest file, bytes, and most rows: an import is one transaction.
+const MAX_FILE: u64 = 64 << 20;
+const MAX_ROWS: usize = 200_000;
+
+/// Why the transaction is given up.
+#[derive(Debug, thiserror::Error)]
+enum Undo {
+    #[error("nothing was written")]
+    DryRun,
+    #[error("{0}")]
+    Store(#[from] StoreError),
+}
+
+impl From<rusqlite::Error> for Undo {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// One checked row.
+enum Row {
+    Package(Box<Package>),
+    Campaign { code: String, name: String, package_code: Option<String>, source: Option<String> },
+    Contact(Person),
+    Purchase { person: Person, product: String, quantity: i64, price_idr: i64, bought_on: String },
+}
+
+struct Person {
+    phone: Phone,
+    name: Option<String>,
+    email: Option<String>,
+    address: Option<String>,
+}
+
+/// Does it: a line per row that is wrong, then how many are new, changed, the same.
+pub fn run(dir: &DataDir, options: &Options) -> anyhow::Result<()> {
+    let rows = read_rows(&options.file)?;
+    let mut good = Vec::with_capacity(rows.len());
+    let mut wrong = 0;
+    for (line, row) in &rows {
+        match check(options.what, row) {
+            Ok(row) => good.push(row),
+            Err(problem) => {
+                wrong += 1;
+                eprintln!("row {line}: {problem}");
+            }
+        }
+    }
+    if wrong > 0 {
+        bail!("{wrong} of {} rows are wrong; nothing was written. Mend them and run the import again", rows.len());
+    }
+    let mut desk = Desk::open(dir)?;
+    let total = good.len() as u64;
+    let mut bar = Progress::default();
+    let mut counts = (0, 0);
+    let done = desk.write(|tx| -> Result<(), Undo> {
+        for (at, row) in good.iter().enumerate() {
+            if put(tx, row)? {
+                counts.0 += 1;
+            } else {
+                counts.1 += 1;
+            }
+            bar.tell("rows", at as u64 + 1, total);
+        }
+        if options.dry_run { Err(Undo::DryRun) } else { Ok(()) }
+    });
+    bar.end();
+    match done {
+        Ok(()) => println!("{} rows: {} new, {} already there or changed", total, counts.0, counts.1),
+        Err(Undo::DryRun) => println!("{} rows are right: {} new, {} already there or changed. Nothing was written (--dry-run)", total, counts.0, counts.1),
+        Err(error) => return Err(error).context("nothing was written"),
+    }
+    Ok(())
+}
+
+/// The packages of a JSON or CSV file, for `init` and the demo.
+pub fn read_packages(file: &Path) -> anyhow::Result<Vec<Package>> {
+    read_rows(file)?
+        .into_iter()
+        .map(|(line, row)| match check(What::Packages, &row) {
+            Ok(Row::Package(package)) => Ok(*package),
+            Ok(_) => bail!("{}: not a package", file.display()),
+            Err(problem) => bail!("{}, row {line}: {problem}", file.display()),
+        })
+        .collect()
+}
+
+/// Rows with their line numbers (CSV, header = 1) or positions (JSON, first = 1).
+fn read_rows(file: &Path) -> anyhow::Result<Vec<(usize, Map<String, Value>)>> {
+    let size = std::fs::metadata(file).with_context(|| format!("while opening {}", file.display()))?.len();
+    anyhow::ensure!(size <= MAX_FILE, "{} is larger than 64 MB; split it", file.display());
+    let bytes = std::fs::read(file)?;
+    let Ok(whole) = std::str::from_utf8(&bytes) else { bail!("{} is not UTF-8 text; save it as \"CSV UTF-8\"", file.display()) };
+    let whole = whole.trim_start_matches('\u{feff}');
+    let is_json = file.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("json")) || whole.trim_start().starts_with(['[', '{']);
+    let rows = if is_json { json_rows(whole)? } else { csv_rows(whole)? };
+    anyhow::ensure!(!rows.is_empty(), "{} holds no rows", file.display());
+    anyhow::ensure!(rows.len() <= MAX_ROWS, "{} holds more than {MAX_ROWS} rows; split it", file.display());
+    Ok(rows)
+}
+
+fn json_rows(whole: &str) -> anyhow::Result<Vec<(usize, Map<String, Value>)>> {
+    let parsed: Value = serde_json::from_str(whole).context("the file is not valid JSON")?;
+    let list = match parsed {
+        Value::Array(list) => list,
+        Value::Object(mut object) => match object.values_mut().find(|value| value.is_array()) {
+            Some(Value::Array(list)) => std::mem::take(list),
+            _ => bail!("the JSON holds no list of objects"),
+        },
+        _ => bail!("the JSON holds no list of objects"),
+    };
+    list.into_iter()
+        .enumerate()
+        .map(|(at, row)| match row {
+            Value::Object(row) => Ok((at + 1, row)),
+            _ => bail!("row {} is not an object", at + 1),
+        })
+        .collect()
+}
+
+fn csv_rows(whole: &str) -> anyhow::Result<Vec<(usize, Map<String, Value>)>> {
+    let first = whole.lines().next().unwrap_or("");
+    let comma = if first.matches(';').count() > first.matches(',').count() { b';' } else { b',' };
+    let mut reader = csv::ReaderBuilder::new().delimiter(comma).flexible(true).trim(csv::Trim::All).from_reader(whole.as_bytes());
+    let names: Vec<String> = reader.headers()?.iter().map(|name| name.to_lowercase().replace(' ', "_")).collect();
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        let record = record.context("the CSV is broken")?;
+        let line = record.position().map_or(0, |position| position.line() as usize);
+        let row: Map<String, Value> = names
+            .iter()
+            .zip(record.iter())
+            .filter(|(_, cell)| !cell.is_empty())
+            // a leading ' is how exports keep spreadsheets from running a cell
+            .map(|(name, cell)| (name.clone(), Value::String(cell.strip_prefix('\'').filter(|rest| rest.starts_with(['=', '+', '-', '@'])).unwrap_or(cell).to_owned())))
+            .collect();
+        if !row.is_empty() {
+            rows.push((line, row));
+        }
+    }
+    Ok(rows)
+}
+
+fn words(row: &Map<String, Value>, name: &str) -> Option<String> {
+    match row.get(name)? {
+        Value::String(words) => Some(words.trim().to_owned()).filter(|words| !words.is_empty()),
+        Value::Number(n) => Some(n.to_string()),
+        _ => None,
+    }
+}
+
+fn money(row: &Map<String, Value>, name: &str) -> Result<i64, String> {
+    let given = words(row, name).ok_or_else(|| format!("{name} is missing"))?;
+    rupiah::parse(&given).ok_or_else(|| format!("{name}: {given:?} is not an amount in whole rupiah"))
+}
+
+fn check(what: What, row: &Map<String, Value>) -> Result<Row, String> {
+    match what {
+        What::Packages => check_package(row),
+        What::Campaigns => {
+            let code = words(row, "code").ok_or("code is missing")?.to_uppercase();
+            if code.len() > 64 || !code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
+                return Err(format!("code: {code:?} has other characters than letters, digits, _ and -"));
+            }
+            Ok(Row::Campaign {
+                name: words(row, "name").unwrap_or_else(|| code.clone()),
+                package_code: words(row, "package_code").map(|c| c.to_uppercase()),
+                source: words(row, "source"),
+                code,
+            })
+        }
+        What::Contacts => Ok(Row::Contact(person(row)?)),
+        What::Purchases => {
+            let quantity: i64 = words(row, "quantity").map_or(Ok(1), |n| n.parse().map_err(|_| format!("quantity: {n:?} is not a whole number")))?;
+            if !(1..=10_000).contains(&quantity) {
+                return Err("quantity: 1 to 10,000".into());
+            }
+            let bought_on = words(row, "bought_on").or_else(|| words(row, "date")).ok_or("bought_on is missing")?;
+            bought_on.parse::<NaiveDate>().map_err(|_| format!("bought_on: {bought_on:?} is not a date YYYY-MM-DD"))?;
+            let product = words(row, "product").ok_or("product is missing")?;
+            Ok(Row::Purchase { person: person(row)?, product: text::clean(&product, 300), quantity, price_idr: money(row, "price_idr")?, bought_on })
+        }
+    }
+}
+
+fn person(row: &Map<String, Value>) -> Result<Person, String> {
+    let given = words(row, "phone").or_else(|| words(row, "contact_phone")).ok_or("phone is missing")?;
+    let phone = Phone::parse(&given).ok_or_else(|| format!("phone: {given:?} is not a phone number"))?;
+    Ok(Person { phone, name: words(row, "name").and_then(|name| text::clean_name(&name)), email: words(row, "email"), address: words(row, "address") })
+}
+
+fn check_package(row: &Map<String, Value>) -> Result<Row, String> {
+    let mut object = Map::new();
+    for field in Package::FIELDS {
+        let Some(value) = row.get(*field) else { continue };
+        let fitted = match value {
+            // a CSV cell: numbers and lists arrive as text
+            Value::String(cell) if field.ends_with("_idr") => Value::from(rupiah::parse(cell).ok_or_else(|| format!("{field}: {cell:?} is not an amount in whole rupiah"))?),
+            Value::String(cell) if ["days", "quota", "seats_taken"].contains(field) || field.ends_with("_m") => {
+                Value::from(cell.parse::<i64>().map_err(|_| format!("{field}: {cell:?} is not a whole number"))?)
+            }
+            Value::String(cell) if ["features", "includes", "excludes", "itinerary"].contains(field) => match serde_json::from_str(cell) {
+                Ok(list @ Value::Array(_)) => list,
+                _ if *field == "itinerary" => Value::Array(cell.split(['|', '\n']).enumerate().map(|(at, line)| serde_json::json!({"day": at + 1, "text": line.trim()})).collect()),
+                _ => Value::Array(cell.split(['|', '\n']).map(|line| Value::from(line.trim())).collect()),
+            },
+            other => other.clone(),
+        };
+        object.insert((*field).to_owned(), fitted);
+    }
+    for field in ["code", "name", "price_idr", "departs", "days"] {
+        if !object.contains_key(field) {
+            return Err(format!("{field} is missing"));
+        }
+    }
+    Package::from_json(None, &Value::Object(object)).map(|package| Row::Package(Box::new(package))).map_err(|error| error.to_string())
+}
+
+/// Writes a row; `true` when it is new.
+fn put(tx: &Tx<'_>, row: &Row) -> Result<bool, StoreError> {
+    match row {
+        Row::Package(new) => package::put(tx, "cli", new),
+        Row::Campaign { code, name, package_code, source } => {
+            let new = campaign::find(tx, code)?.is_none();
+            campaign::put(tx, "cli", code, name, package_code.as_deref(), source.as_deref())?;
+            Ok(new)
+        }
+        Row::Contact(person) => put_person(tx, person).map(|(_, new)| new),
+        Row::Purchase { person, product, quantity, price_idr, bought_on } => {
+            let (contact_id, _) = put_person(tx, person)?;
+            purchase::add(tx, &Purchase { contact_id, product: product.clone(), quantity: *quantity, price_idr: *price_idr, bought_on: bought_on.clone() })
+        }
+    }
+}
+
+fn put_person(tx: &Tx<'_>, person: &Person) -> Result<(i64, bool), StoreError> {
+    let before: i64 = tx.query_row("SELECT count(*) FROM identity WHERE kind = 'phone' AND channel_id = 0 AND value = ?1", [person.phone.as_str()], |row| row.get(0))?;
+    let party = Party { chat_id: String::new(), phone: Some(person.phone.clone()), lid: None, push_name: None };
+    let id = identity::resolve(tx, 0, &party)?;
+    if let Some(name) = &person.name {
+        contact::rename(tx, id, name, NameSource::Import)?;
+    }
+    tx.execute("UPDATE contact SET email = ifnull(?2, email), address = ifnull(?3, address) WHERE id = ?1", (id, &person.email, &person.address))?;
+    Ok((id, before == 0))
+}

@@ -1,0 +1,45 @@
+//! `init`: a store, its owner, perhaps a catalogue.
+
+use super::{Desk, import, line_from_stdin};
+use crate::db::{DataDir, setting};
+use crate::people::user::{self, Role};
+use clap::Args;
+use std::path::PathBuf;
+
+/// Options.
+#[derive(Args)]
+pub struct Options {
+    /// The agency's name, as customers read it
+    #[arg(long)]
+    agency: String,
+    /// The owner's login name
+    #[arg(long)]
+    owner_email: String,
+    /// Read the owner's password (10 to 200 characters) from standard input
+    #[arg(long, required = true)]
+    owner_password_stdin: bool,
+    /// Packages to begin with, as for `import packages`
+    #[arg(long, value_name = "FILE.json")]
+    catalog: Option<PathBuf>,
+}
+
+/// Does it.
+pub fn run(dir: &DataDir, options: &Options) -> anyhow::Result<()> {
+    let hash = user::hash_password(&line_from_stdin("the owner's password")?)?;
+    let packages = options.catalog.as_deref().map(import::read_packages).transpose()?;
+    let mut desk = Desk::open(dir)?;
+    let owners: i64 = desk.connection().query_row("SELECT count(*) FROM user", [], |row| row.get(0))?;
+    anyhow::ensure!(owners == 0, "the store in {} has users already; add more with `kafilah user add`", dir.0.display());
+    let (agency, email) = (options.agency.trim().to_owned(), options.owner_email.clone());
+    let name = email.split('@').next().unwrap_or("owner").to_owned();
+    desk.write(|tx| -> anyhow::Result<()> {
+        setting::set(tx, "cli", "agency.name", &agency)?;
+        user::create(tx, "cli", &email, &name, Role::SystemAdmin, &hash)?;
+        for package in packages.iter().flatten() {
+            crate::travel::package::put(tx, "cli", package)?;
+        }
+        Ok(())
+    })?;
+    eprintln!("made the store in {} for {agency}; {email} is its system_admin. Next: kafilah serve", dir.0.display());
+    Ok(())
+}

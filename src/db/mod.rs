@@ -1,0 +1,213 @@
+//! The store: one SQLite file, one thread that writes, a few connections that read.
+//!
+//! What lives here: opening and checking the file, the writer thread with group commit, the reader pool,
+//! migrations, backup, and the three tables every noun uses (settings, live log, audit trail).
+//! The one rule: a write is a job for the writer thread, and its caller hears of it only after the commit.
+
+pub mod audit;
+pub mod backup;
+pub mod event;
+pub mod migrations;
+pub mod readers;
+pub mod setting;
+pub mod writer;
+
+use crate::kernel::clock::Clock;
+use readers::Readers;
+use rusqlite::Connection;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use writer::{Tx, Writer};
+
+/// Why the store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The disk is full, read-only or another process holds the file too long: try again later.
+    #[error("the store cannot be written now ({0})")]
+    Unavailable(String),
+    /// The store is shutting down or its queue is full.
+    #[error("the store takes no more work now")]
+    Closed,
+    /// Anything else SQLite says: a broken rule of the schema, a mistake in our SQL.
+    #[error("store: {0}")]
+    Db(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    /// Sorts what SQLite says into "try again later" and the rest.
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode as Code;
+        let why = match error.sqlite_error_code() {
+            Some(Code::DiskFull) => "disk_full",
+            Some(Code::ReadOnly) => "read_only",
+            Some(Code::DatabaseBusy | Code::DatabaseLocked) => "busy",
+            Some(Code::CannotOpen) => "cannot_open",
+            Some(Code::SystemIoFailure) if writer::is_failed_sync(&error) => "sync_failed",
+            Some(Code::SystemIoFailure) => "io_error",
+            _ => return Self::Db(error),
+        };
+        writer::note_trouble(why);
+        Self::Unavailable(why.into())
+    }
+}
+
+/// Milliseconds a connection waits for another process (the command line) before it gives up.
+const BUSY_TIMEOUT: Duration = Duration::from_millis(4_000);
+
+/// The folder a store lives in and the names inside it.
+#[derive(Clone, Debug)]
+pub struct DataDir(pub PathBuf);
+
+impl DataDir {
+    /// The database file.
+    pub fn database(&self) -> PathBuf {
+        self.0.join("kafilah.db")
+    }
+    /// Files customers and packages brought, named by their SHA-256.
+    pub fn media(&self) -> PathBuf {
+        self.0.join("media")
+    }
+    /// Encryption key of stored secrets: kept apart from the database and from backups.
+    pub fn key_file(&self) -> PathBuf {
+        self.0.join("secret.key")
+    }
+    /// Held by the one process that serves this store.
+    pub fn lock_file(&self) -> PathBuf {
+        self.0.join("kafilah.lock")
+    }
+    /// Present while a server runs; found at start, it says the last one did not end well.
+    pub fn running_mark(&self) -> PathBuf {
+        self.0.join("running")
+    }
+
+    /// Makes the folder (0700), the media folder and the key file (0600) where they are missing.
+    pub fn create(&self) -> io::Result<()> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(self.media())?;
+        if !self.key_file().exists() {
+            let mut options = OpenOptions::new();
+            let mut file = options.write(true).create_new(true).mode(0o600).open(self.key_file())?;
+            io::Write::write_all(&mut file, crate::kernel::ids::token().as_bytes())?;
+            file.sync_all()?;
+        }
+        Ok(())
+    }
+
+    /// Takes the lock of the one serving process; `Ok(None)` when another holds it. Dropping the file frees it.
+    pub fn lock(&self) -> io::Result<Option<File>> {
+        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(self.lock_file())?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+/// The open store; clones share it.
+#[derive(Clone)]
+pub struct Store {
+    /// Where it lives.
+    pub dir: DataDir,
+    /// Both clocks.
+    pub clock: Clock,
+    writer: Arc<Writer>,
+    readers: Arc<Readers>,
+}
+
+impl Store {
+    /// Opens the store in `dir`, making or migrating it first.
+    ///
+    /// Errors: a database newer than this program, not ours, or unreadable; the sentence says which.
+    pub fn open(dir: DataDir, clock: Clock) -> anyhow::Result<Self> {
+        dir.create()?;
+        let mut connection = connect(&dir.database())?;
+        migrations::bring_up_to_date(&mut connection)?;
+        let readers = Readers::open(&dir.database(), readers::POOL)?;
+        let key = fs::read_to_string(dir.key_file())?;
+        let writer = Writer::start(connection, clock.clone(), setting::SecretKey::from_text(&key)?);
+        Ok(Self { dir, clock, writer: Arc::new(writer), readers: Arc::new(readers) })
+    }
+
+    /// Runs `job` in the next transaction and waits (async) until it is committed.
+    ///
+    /// Errors: what the job returned (its own changes are undone, its neighbours' are kept), or that the commit failed.
+    pub async fn write<T, E, F>(&self, job: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        match self.writer.submit(job, writer::Class::Foreground) {
+            Ok(waiting) => waiting.await.unwrap_or_else(|_| Err(StoreError::Closed.into())),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Like [`Store::write`], for threads outside the async runtime; waits behind the webhooks.
+    pub fn write_blocking<T, E, F>(&self, job: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        match self.writer.submit(job, writer::Class::Background) {
+            Ok(waiting) => waiting.blocking_recv().unwrap_or_else(|_| Err(StoreError::Closed.into())),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Hands `job` in without waiting; the receiver gets the answer after the commit.
+    pub fn submit_background<T, E, F>(&self, job: F) -> Result<tokio::sync::oneshot::Receiver<Result<T, E>>, StoreError>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        self.writer.submit(job, writer::Class::Background)
+    }
+
+    /// Runs `query` on a reader, on the calling thread.
+    pub fn read_blocking<T, E: From<StoreError>>(&self, query: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E> {
+        let reader = self.readers.take();
+        query(&reader)
+    }
+
+    /// Runs `query` on a reader, off the async runtime's own threads.
+    pub async fn read<T, E, F>(&self, query: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    {
+        let readers = Arc::clone(&self.readers);
+        let work = tokio::task::spawn_blocking(move || query(&readers.take()));
+        work.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
+    }
+
+    /// What happens around the writer: its health, and hooks that hear of commits.
+    pub fn writer(&self) -> &Writer {
+        &self.writer
+    }
+
+    /// Finishes the jobs already taken, checkpoints and closes the writer. Later writes get [`StoreError::Closed`].
+    pub fn close(&self) {
+        self.writer.close();
+    }
+}
+
+/// Opens a connection that may write, with the pragmas every connection needs.
+pub fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?; // first: the pragmas below may have to wait too
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?; // NORMAL loses acknowledged messages when the power goes
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.set_prepared_statement_cache_capacity(256);
+    Ok(connection)
+}

@@ -1,0 +1,430 @@
+//! The one thread that writes. Jobs that wait together share one transaction and one fsync (group commit), each
+//! inside its own savepoint, so that a bad job does not spoil its neighbours. A caller is answered after the commit.
+
+use super::audit::{self, Chain};
+use super::setting::SecretKey;
+use super::{StoreError, event};
+use crate::kernel::clock::Clock;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use serde_json::Value;
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Jobs in one transaction at the most (Reliability sheet §2).
+const BATCH: usize = 64;
+/// Jobs that may wait; one more is refused with [`StoreError::Closed`], which the web answers with 503.
+const WAITING: usize = 4_096;
+/// Pages in the write-ahead log before it is copied back into the database.
+const CHECKPOINT_PAGES: u32 = 2_000;
+/// How often a store that cannot be written is tried again.
+const RETRY: Duration = Duration::from_secs(2);
+/// Exit codes of a store that must not go on: sysexits EX_SOFTWARE and EX_IOERR.
+const EXIT_PANIC: i32 = 70;
+const EXIT_STORAGE: i32 = 74;
+
+/// Who goes first: webhooks and people before the workers that run by themselves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Somebody waits for the answer.
+    Foreground,
+    /// A worker's own bookkeeping.
+    Background,
+}
+
+/// What a committed batch tells the rest of the program.
+#[derive(Clone, Copy, Default)]
+pub struct Woken {
+    /// A conversation's turn became due.
+    pub turns: bool,
+    /// An outbox row became due.
+    pub outbox: bool,
+    /// A file is to be fetched.
+    pub media: bool,
+    /// A setting changed.
+    pub settings: bool,
+}
+
+/// Hears of every commit that woke something or wrote to the live log. Called on the writer thread: must not block.
+pub type Hook = Box<dyn Fn(Woken, Vec<event::Live>) + Send + Sync>;
+
+/// What a job works in: the transaction, the time of the batch, and what to do once it is committed.
+pub struct Tx<'c> {
+    connection: &'c Connection,
+    /// Wall clock of the batch, unix milliseconds.
+    pub now_ms: i64,
+    /// Process clock of the batch.
+    pub process_ms: i64,
+    /// Key for secrets in settings.
+    pub key: &'c SecretKey,
+    pending: RefCell<Pending>,
+    chain: RefCell<Option<Chain>>,
+    day: RefCell<Option<String>>,
+}
+
+#[derive(Default)]
+struct Pending {
+    woken: Woken,
+    live: Vec<event::Live>,
+    counts: Vec<(Cow<'static, str>, i64)>,
+}
+
+impl Pending {
+    /// Where it stands, to come back to when a job fails.
+    fn mark(&self) -> (Woken, usize, usize) {
+        (self.woken, self.live.len(), self.counts.len())
+    }
+
+    fn rewind(&mut self, (woken, live, counts): (Woken, usize, usize)) {
+        self.woken = woken;
+        self.live.truncate(live);
+        self.counts.truncate(counts);
+    }
+}
+
+thread_local! {
+    /// Set where SQLite says that the disk, not the statement, is at fault: then the whole batch is undone.
+    static TROUBLE: Cell<Option<&'static str>> = const { Cell::new(None) };
+}
+
+/// Remembers, for the writer thread, that the storage itself failed.
+pub(super) fn note_trouble(why: &'static str) {
+    TROUBLE.set(Some(why));
+}
+
+/// Whether SQLite could not bring data to the disk for certain.
+pub(super) fn is_failed_sync(error: &rusqlite::Error) -> bool {
+    const SQLITE_IOERR_FSYNC: i32 = 1034;
+    const SQLITE_IOERR_DIR_FSYNC: i32 = 1290;
+    error.sqlite_error().is_some_and(|e| [SQLITE_IOERR_FSYNC, SQLITE_IOERR_DIR_FSYNC].contains(&e.extended_code))
+}
+
+impl Deref for Tx<'_> {
+    type Target = Connection;
+    fn deref(&self) -> &Connection {
+        self.connection
+    }
+}
+
+impl Tx<'_> {
+    /// Adds `n` to today's figure `name`, in this transaction.
+    pub fn count(&self, name: impl Into<Cow<'static, str>>, n: i64) {
+        self.pending.borrow_mut().counts.push((name.into(), n));
+    }
+
+    /// Appends to the live log; sockets hear of it after the commit.
+    pub fn emit(&self, kind: &'static str, conversation_id: Option<i64>, data: Value) -> Result<(), StoreError> {
+        let live = event::append(self.connection, self.now_ms, kind, conversation_id, data)?;
+        self.pending.borrow_mut().live.push(live);
+        Ok(())
+    }
+
+    /// Appends to the audit trail.
+    pub fn audit(&self, actor: &str, action: &str, object: &str, detail: &str) -> Result<(), StoreError> {
+        let mut slot = self.chain.borrow_mut();
+        let chain = match slot.take() {
+            Some(chain) => chain,
+            None => audit::head(self.connection)?,
+        };
+        *slot = Some(audit::append(self.connection, chain, self.now_ms, actor, action, object, detail)?);
+        Ok(())
+    }
+
+    /// Wakes the turn workers after the commit.
+    pub fn wake_turns(&self) {
+        self.pending.borrow_mut().woken.turns = true;
+    }
+    /// Wakes the queue threads after the commit.
+    pub fn wake_outbox(&self) {
+        self.pending.borrow_mut().woken.outbox = true;
+    }
+    /// Wakes the media fetcher after the commit.
+    pub fn wake_media(&self) {
+        self.pending.borrow_mut().woken.media = true;
+    }
+    /// Tells the program to read its settings again after the commit.
+    pub fn wake_settings(&self) {
+        self.pending.borrow_mut().woken.settings = true;
+    }
+
+    fn flush_counts(&self) -> Result<(), StoreError> {
+        let counts = std::mem::take(&mut self.pending.borrow_mut().counts);
+        if counts.is_empty() {
+            return Ok(());
+        }
+        let mut day = self.day.borrow_mut();
+        let day = match day.as_ref() {
+            Some(day) => day.clone(),
+            None => day.insert(super::setting::today(self.connection, self.now_ms)?).clone(),
+        };
+        let mut add = self.prepare_cached("INSERT INTO daily_count (day, name, n) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET n = n + excluded.n")?;
+        let mut sums: BTreeMap<Cow<'static, str>, i64> = BTreeMap::new();
+        for (name, n) in counts {
+            *sums.entry(name).or_default() += n;
+        }
+        for (name, n) in sums {
+            add.execute((&day, name, n))?;
+        }
+        Ok(())
+    }
+}
+
+/// A `Tx` outside the writer thread, for the command line and for unit tests: one job, one transaction.
+pub fn once<T, E: From<StoreError>>(connection: &mut Connection, clock: &Clock, key: &SecretKey, job: impl FnOnce(&Tx<'_>) -> Result<T, E>) -> Result<T, E> {
+    let transaction = begin(connection).map_err(E::from)?;
+    let tx = new_tx(&transaction, clock, key);
+    let out = job(&tx)?;
+    tx.flush_counts()?;
+    drop(tx);
+    transaction.commit().map_err(|error| E::from(StoreError::from(error)))?;
+    Ok(out)
+}
+
+trait Job: Send {
+    fn run(&mut self, tx: &Tx<'_>) -> bool;
+    fn finish(self: Box<Self>, failed: Option<String>);
+}
+
+struct Typed<T, E, F> {
+    job: Option<F>,
+    out: Option<Result<T, E>>,
+    reply: oneshot::Sender<Result<T, E>>,
+}
+
+impl<T: Send, E: From<StoreError> + Send, F: FnOnce(&Tx<'_>) -> Result<T, E> + Send> Job for Typed<T, E, F> {
+    fn run(&mut self, tx: &Tx<'_>) -> bool {
+        let Some(job) = self.job.take() else { return false };
+        let out = job(tx);
+        let good = out.is_ok();
+        self.out = Some(out);
+        good
+    }
+
+    fn finish(self: Box<Self>, failed: Option<String>) {
+        let answer = match (failed, self.out) {
+            (Some(why), _) => Err(StoreError::Unavailable(why).into()),
+            (None, Some(out)) => out,
+            (None, None) => Err(StoreError::Closed.into()),
+        };
+        // a caller that has gone away needs no answer; its work is committed all the same
+        let _ = self.reply.send(answer);
+    }
+}
+
+#[derive(Default)]
+struct Waiting {
+    foreground: VecDeque<Box<dyn Job>>,
+    background: VecDeque<Box<dyn Job>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    waiting: Mutex<Waiting>,
+    wake: Condvar,
+    closing: AtomicBool,
+    trouble: Mutex<Option<String>>,
+    hook: OnceLock<Hook>,
+}
+
+/// Handle of the writer thread.
+pub struct Writer {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection, clock: Clock, key: SecretKey) -> Self {
+        let shared = Arc::new(Shared::default());
+        let theirs = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("writer".into())
+            .spawn(move || {
+                if catch_unwind(AssertUnwindSafe(|| work(connection, &clock, &key, &theirs))).is_err() {
+                    tracing::error!("the writer thread panicked; ending so that a supervisor starts us afresh");
+                    std::process::exit(EXIT_PANIC);
+                }
+            })
+            .expect("a thread can be started");
+        Self { shared, thread: Mutex::new(Some(thread)) }
+    }
+
+    pub(super) fn submit<T, E, F>(&self, job: F, class: Class) -> Result<oneshot::Receiver<Result<T, E>>, StoreError>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job: Box<dyn Job> = Box::new(Typed { job: Some(job), out: None, reply });
+        let mut waiting = lock(&self.shared.waiting);
+        if self.shared.closing.load(Ordering::Acquire) || waiting.foreground.len() + waiting.background.len() >= WAITING {
+            return Err(StoreError::Closed);
+        }
+        let queue = if class == Class::Foreground { &mut waiting.foreground } else { &mut waiting.background };
+        queue.push_back(job);
+        drop(waiting);
+        self.shared.wake.notify_one();
+        Ok(answer)
+    }
+
+    /// Jobs waiting for their turn.
+    pub fn depth(&self) -> usize {
+        let waiting = lock(&self.shared.waiting);
+        waiting.foreground.len() + waiting.background.len()
+    }
+
+    /// Why the store cannot be written now; `None` when all is well.
+    pub fn trouble(&self) -> Option<String> {
+        lock(&self.shared.trouble).clone()
+    }
+
+    /// Sets the one listener; a second call is a mistake of ours and ignored.
+    pub fn on_commit(&self, hook: Hook) {
+        if self.shared.hook.set(hook).is_err() {
+            tracing::error!("a second commit listener was ignored");
+        }
+    }
+
+    pub(super) fn close(&self) {
+        self.shared.closing.store(true, Ordering::Release);
+        self.shared.wake.notify_one();
+        if let Some(thread) = lock(&self.thread).take() {
+            // a panic in there has already ended the process
+            let _ = thread.join();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn work(mut connection: Connection, clock: &Clock, key: &SecretKey, shared: &Shared) {
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).ok(); // only a size, never correctness
+    connection.pragma_update(None, "cache_size", -16_000).ok(); // kibibytes: keeps the inner pages of big indexes
+    loop {
+        let mut jobs = next_jobs(shared);
+        if jobs.is_empty() {
+            if shared.closing.load(Ordering::Acquire) {
+                break;
+            }
+            probe(&mut connection, shared); // idle and in trouble: has it passed?
+            continue;
+        }
+        let failed = match commit(&mut connection, clock, key, &mut jobs) {
+            Ok((woken, live)) => {
+                *lock(&shared.trouble) = None;
+                if let Some(hook) = shared.hook.get() {
+                    hook(woken, live);
+                }
+                None
+            }
+            Err(error) => Some(trouble(shared, &error)),
+        };
+        for job in jobs {
+            job.finish(failed.clone());
+        }
+    }
+    // leaves one file behind; a failure only leaves the log beside it, which the next start reads
+    let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+}
+
+/// Waits for work, or for the next probe when the store is in trouble.
+fn next_jobs(shared: &Shared) -> Vec<Box<dyn Job>> {
+    let mut waiting = lock(&shared.waiting);
+    while waiting.foreground.is_empty() && waiting.background.is_empty() {
+        if shared.closing.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        let (guard, late) = shared.wake.wait_timeout(waiting, RETRY).unwrap_or_else(PoisonError::into_inner);
+        waiting = guard;
+        if late.timed_out() && lock(&shared.trouble).is_some() {
+            return Vec::new();
+        }
+    }
+    let mut jobs = Vec::with_capacity(BATCH);
+    while jobs.len() < BATCH {
+        match waiting.foreground.pop_front().or_else(|| waiting.background.pop_front()) {
+            Some(job) => jobs.push(job),
+            None => break,
+        }
+    }
+    jobs
+}
+
+fn begin(connection: &mut Connection) -> Result<Transaction<'_>, StoreError> {
+    connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)
+}
+
+fn new_tx<'c>(connection: &'c Connection, clock: &Clock, key: &'c SecretKey) -> Tx<'c> {
+    Tx { connection, now_ms: clock.now_ms(), process_ms: clock.process_ms(), key, pending: RefCell::default(), chain: RefCell::new(None), day: RefCell::new(None) }
+}
+
+fn commit(connection: &mut Connection, clock: &Clock, key: &SecretKey, jobs: &mut [Box<dyn Job>]) -> Result<(Woken, Vec<event::Live>), StoreError> {
+    let transaction = begin(connection)?;
+    let tx = new_tx(&transaction, clock, key);
+    TROUBLE.set(None);
+    for job in jobs.iter_mut() {
+        tx.prepare_cached("SAVEPOINT job")?.execute([]).map_err(StoreError::from)?;
+        let (mark, chain) = (tx.pending.borrow().mark(), *tx.chain.borrow());
+        if job.run(&tx) {
+            tx.prepare_cached("RELEASE job")?.execute([]).map_err(StoreError::from)?;
+            continue;
+        }
+        if let Some(why) = TROUBLE.take() {
+            return Err(StoreError::Unavailable(why.into())); // dropping the transaction undoes the whole batch
+        }
+        tx.pending.borrow_mut().rewind(mark);
+        *tx.chain.borrow_mut() = chain;
+        tx.prepare_cached("ROLLBACK TO job")?.execute([]).map_err(StoreError::from)?;
+        tx.prepare_cached("RELEASE job")?.execute([]).map_err(StoreError::from)?;
+    }
+    tx.flush_counts()?;
+    let pending = tx.pending.take();
+    drop(tx);
+    transaction.commit().map_err(StoreError::from)?;
+    Ok((pending.woken, pending.live))
+}
+
+/// Notes what is wrong, or ends the process where going on could lose what was promised.
+fn trouble(shared: &Shared, error: &StoreError) -> String {
+    let why = match error {
+        StoreError::Unavailable(why) => why.clone(),
+        StoreError::Closed => "closed".into(),
+        StoreError::Db(cause) => {
+            if matches!(cause.sqlite_error_code(), Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)) {
+                tracing::error!(%cause, "the database is damaged; restore a backup (kafilah restore) or run kafilah doctor");
+                std::process::exit(EXIT_STORAGE);
+            }
+            format!("error: {cause}")
+        }
+    };
+    if why == "sync_failed" {
+        // after a failed fsync nobody knows what is on the disk: never retry it (Reliability sheet §5)
+        tracing::error!("the disk failed while writing; ending, the store will be checked at the next start");
+        std::process::exit(EXIT_STORAGE);
+    }
+    let mut slot = lock(&shared.trouble);
+    if slot.as_ref() != Some(&why) {
+        tracing::error!(reason = %why, "the store cannot be written; trying again every 2 s");
+    }
+    *slot = Some(why.clone());
+    why
+}
+
+fn probe(connection: &mut Connection, shared: &Shared) {
+    let tried = begin(connection).and_then(|transaction| {
+        // rewrites every setting page in place: enough to need real room in the log
+        transaction.execute("UPDATE meta SET value = value + 1 WHERE key = 'settings_generation'", []).map_err(StoreError::from)?;
+        transaction.commit().map_err(StoreError::from)
+    });
+    if tried.is_ok() && lock(&shared.trouble).take().is_some() {
+        tracing::warn!("the store can be written again");
+    }
+}

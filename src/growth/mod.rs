@@ -1,0 +1,3 @@
+//! Where customers come from.
+
+pub mod campaign;

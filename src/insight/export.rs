@@ -1,0 +1,322 @@
+//! Exports: one table of columns and SQL per kind. First line is the header, order never changes (new columns join at
+//! the end), times RFC 3339 with zone, phones `+62…`, rupiah whole, and no cell a spreadsheet would run.
+
+use crate::db::StoreError;
+use crate::kernel::{date, text};
+use chrono_tz::Tz;
+use rusqlite::Connection;
+use rusqlite::types::ValueRef;
+use serde_json::{Map, Value, json};
+use std::io::Write;
+
+/// How a column of the SQL becomes a cell.
+#[derive(Clone, Copy, PartialEq)]
+enum Cell {
+    Text,
+    Number,
+    Time,
+    Phone,
+    /// `conv_<id>`.
+    Conversation,
+}
+use Cell::{Conversation, Number, Phone, Text, Time};
+
+/// An export.
+pub struct Export {
+    /// Name on the command line.
+    pub name: &'static str,
+    columns: &'static [(&'static str, Cell)],
+    /// Takes `?1` (since) and `?2` (until), unix ms; columns in the order of `columns`.
+    sql: &'static str,
+}
+
+const PHONE: &str = "(SELECT value FROM identity i WHERE i.contact_id = v.contact_id AND i.kind = 'phone' LIMIT 1)";
+
+/// Every export there is.
+pub const EXPORTS: &[Export] = &[
+    Export {
+        name: "messages",
+        columns: &[
+            ("message_id", Text), ("conversation_id", Conversation), ("contact_phone", Phone), ("direction", Text), ("author", Text), ("kind", Text), ("text", Text), ("status", Text),
+            ("at", Time), ("phase", Text), ("confidence", Number), ("decided_by", Text), ("prompt_version", Text), ("campaign_code", Text), ("contact_name", Text), ("user", Text),
+            ("reply_to", Text), ("edited_at", Time), ("revoked_at", Time), ("session", Text),
+        ],
+        sql: "SELECT m.wa_id, m.conversation_id, {PHONE}, m.direction, m.author, m.kind, m.text, m.status, m.at,
+              ifnull(t.phase, (SELECT p.to_phase FROM phase_transition p WHERE p.conversation_id = m.conversation_id AND p.at <= m.received_at ORDER BY p.id DESC LIMIT 1)),
+              t.confidence, t.decided_by, t.prompt_version, m.campaign_code, c.name, u.name, m.reply_to, m.edited_at, m.revoked_at, h.session
+              FROM message m JOIN conversation v ON v.id = m.conversation_id JOIN contact c ON c.id = v.contact_id JOIN channel h ON h.id = m.channel_id
+              LEFT JOIN turn t ON t.id = m.turn_id LEFT JOIN user u ON u.id = m.user_id WHERE m.received_at >= ?1 AND m.received_at < ?2 ORDER BY m.id",
+    },
+    Export {
+        name: "conversations",
+        columns: &[
+            ("conversation_id", Conversation), ("contact_phone", Phone), ("contact_name", Text), ("phase", Text), ("package_code", Text), ("handler", Text), ("assignee", Text), ("unread", Number),
+            ("waiting_since", Time), ("last_at", Time), ("party_size", Number), ("month", Text), ("first_code", Text), ("last_code", Text), ("created_at", Time), ("session", Text),
+        ],
+        sql: "SELECT v.id, {PHONE}, c.name, v.phase, v.package_code, v.handler, u.name, v.unread_count, v.waiting_since_at, v.last_at, v.party_size, v.month, v.first_code, v.last_code,
+              v.created_at, h.session FROM conversation v JOIN contact c ON c.id = v.contact_id JOIN channel h ON h.id = v.channel_id LEFT JOIN user u ON u.id = v.assignee_id
+              WHERE v.merged_into IS NULL AND v.created_at >= ?1 AND v.created_at < ?2 ORDER BY v.id",
+    },
+    Export {
+        name: "contacts",
+        columns: &[("contact_id", Number), ("phone", Phone), ("name", Text), ("email", Text), ("address", Text), ("opted_out_at", Time), ("created_at", Time), ("lid", Text)],
+        sql: "SELECT v.contact_id, {PHONE}, v.name, v.email, v.address, v.opted_out_at, v.created_at,
+              (SELECT value || '@lid' FROM identity i WHERE i.contact_id = v.contact_id AND i.kind = 'lid' LIMIT 1)
+              FROM (SELECT id AS contact_id, * FROM contact) v WHERE v.merged_into IS NULL AND v.created_at >= ?1 AND v.created_at < ?2 ORDER BY v.contact_id",
+    },
+    Export {
+        name: "label-events",
+        columns: &[("at", Time), ("label", Text), ("contact_phone", Phone), ("change", Text), ("source", Text), ("actor", Text), ("actor_certainty", Text), ("label_id", Text), ("contact_name", Text)],
+        sql: "SELECT v.at, ifnull(l.name, 'Label ' || l.wa_id), {PHONE}, v.change, v.source, v.actor, v.actor_certainty, l.wa_id, c.name
+              FROM label_event v JOIN label l ON l.id = v.label_id JOIN contact c ON c.id = v.contact_id WHERE v.at >= ?1 AND v.at < ?2 ORDER BY v.id",
+    },
+    Export {
+        name: "labels",
+        columns: &[("label_id", Text), ("label", Text), ("color", Number), ("color_hex", Text), ("contacts", Number), ("deleted_at", Time)],
+        sql: "SELECT l.wa_id, ifnull(l.name, 'Label ' || l.wa_id), l.color, l.color_hex, (SELECT count(*) FROM (SELECT change FROM label_event e WHERE e.label_id = l.id
+              AND e.id = (SELECT max(id) FROM label_event x WHERE x.contact_id = e.contact_id AND x.label_id = e.label_id)) WHERE change = 'added'), l.deleted_at
+              FROM label l WHERE ?1 <= ?2 ORDER BY l.id",
+    },
+    Export {
+        name: "phase-transitions",
+        columns: &[("at", Time), ("conversation_id", Conversation), ("contact_phone", Phone), ("from", Text), ("to", Text), ("trigger_message_id", Text), ("cause", Text), ("actor", Text)],
+        sql: "SELECT p.at, p.conversation_id, {PHONE}, p.from_phase, p.to_phase, (SELECT wa_id FROM message WHERE id = p.trigger_message_id), p.cause, p.actor
+              FROM phase_transition p JOIN conversation v ON v.id = p.conversation_id WHERE p.at >= ?1 AND p.at < ?2 ORDER BY p.id",
+    },
+    Export {
+        name: "handovers",
+        columns: &[("at", Time), ("conversation_id", Conversation), ("contact_phone", Phone), ("from", Text), ("to", Text), ("reason", Text), ("waited_ms", Number), ("note", Text)],
+        sql: "SELECT o.at, o.conversation_id, {PHONE}, o.from_handler, o.to_handler, o.reason, o.waited_ms, o.note FROM handover o JOIN conversation v ON v.id = o.conversation_id
+              WHERE o.at >= ?1 AND o.at < ?2 ORDER BY o.id",
+    },
+    Export {
+        name: "escalations",
+        columns: &[("at", Time), ("conversation_id", Conversation), ("contact_phone", Phone), ("reason", Text), ("question", Text), ("resolved_at", Time), ("resolved_by", Text)],
+        sql: "SELECT e.at, e.conversation_id, {PHONE}, e.reason, e.question, e.resolved_at, e.resolved_by FROM escalation e JOIN conversation v ON v.id = e.conversation_id
+              WHERE e.at >= ?1 AND e.at < ?2 ORDER BY e.id",
+    },
+    Export {
+        name: "campaigns",
+        columns: &[("code", Text), ("name", Text), ("package_code", Text), ("source", Text), ("clicks", Number), ("conversations", Number), ("created_at", Time)],
+        sql: "SELECT code, name, package_code, source, clicks, conversations, created_at FROM campaign WHERE created_at >= ?1 AND created_at < ?2 ORDER BY code",
+    },
+    Export {
+        name: "clicks",
+        columns: &[("at", Time), ("code", Text), ("referrer", Text), ("user_agent", Text)],
+        sql: "SELECT at, code, referrer, user_agent FROM click WHERE at >= ?1 AND at < ?2 ORDER BY id",
+    },
+    Export {
+        name: "packages",
+        columns: &[
+            ("code", Text), ("name", Text), ("price_idr", Number), ("departs", Text), ("days", Number), ("status", Text), ("quota", Number), ("seats_taken", Number), ("hotel_makkah", Text),
+            ("hotel_makkah_m", Number), ("hotel_madinah", Text), ("hotel_madinah_m", Number), ("airline", Text), ("departure_city", Text), ("dp_idr", Number), ("payoff_by", Text),
+            ("price_triple_idr", Number), ("price_double_idr", Number), ("price_infant_idr", Number), ("features", Text), ("includes", Text), ("excludes", Text), ("payment_terms", Text), ("itinerary", Text),
+        ],
+        sql: "SELECT code, name, price_idr, departs, days, status, quota, seats_taken, hotel_makkah, hotel_makkah_m, hotel_madinah, hotel_madinah_m, airline, departure_city, dp_idr, payoff_by,
+              price_triple_idr, price_double_idr, price_infant_idr, features, includes, excludes, payment_terms, itinerary FROM package WHERE created_at >= ?1 AND created_at < ?2 ORDER BY departs, code",
+    },
+    Export {
+        name: "purchases",
+        columns: &[("bought_on", Text), ("contact_phone", Phone), ("contact_name", Text), ("product", Text), ("quantity", Number), ("price_idr", Number), ("total_idr", Number)],
+        sql: "SELECT v.bought_on, {PHONE}, c.name, v.product, v.quantity, v.price_idr, v.total_idr FROM purchase v JOIN contact c ON c.id = v.contact_id
+              WHERE v.imported_at >= ?1 AND v.imported_at < ?2 ORDER BY v.id",
+    },
+    Export {
+        name: "outbox",
+        columns: &[
+            ("outbox_id", Number), ("conversation_id", Conversation), ("message_id", Text), ("state", Text), ("attempts", Number), ("last_cause", Text), ("due_at", Time), ("sent_at", Time),
+            ("contact_phone", Phone), ("kind", Text), ("text", Text), ("created_at", Time),
+        ],
+        sql: "SELECT o.id, o.conversation_id, m.wa_id, o.state, o.attempts, o.last_cause, o.due_at, o.sent_at, {PHONE}, m.kind, m.text, o.created_at
+              FROM outbox o JOIN message m ON m.id = o.message_id JOIN conversation v ON v.id = o.conversation_id WHERE o.created_at >= ?1 AND o.created_at < ?2 ORDER BY o.id",
+    },
+    Export {
+        name: "audit",
+        columns: &[("seq", Number), ("at", Time), ("actor", Text), ("action", Text), ("object", Text), ("detail", Text), ("hash", Text)],
+        sql: "SELECT seq, at, actor, action, object, detail, lower(hex(hash)) FROM audit WHERE at >= ?1 AND at < ?2 ORDER BY seq",
+    },
+];
+
+/// The export of that name.
+pub fn find(name: &str) -> Option<&'static Export> {
+    EXPORTS.iter().find(|export| export.name == name)
+}
+
+/// What a file is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// RFC 4180 with a header.
+    Csv,
+    /// One JSON object a line.
+    Jsonl,
+    /// Excel.
+    Xlsx,
+}
+
+/// Which rows.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    /// From, unix ms.
+    pub since_ms: i64,
+    /// Up to, not including, unix ms.
+    pub until_ms: i64,
+    /// Zone of the times.
+    pub zone: Tz,
+}
+
+/// Writes an export and returns the number of rows. `progress` hears of every thousandth.
+///
+/// Errors: the store's, or writing to `out`.
+pub fn write(connection: &Connection, export: &Export, span: Span, format: Format, out: &mut dyn Write, progress: &mut dyn FnMut(u64)) -> anyhow::Result<u64> {
+    let mut sink = Sink::new(format, export, out)?;
+    let sql = export.sql.replace("{PHONE}", PHONE); // a constant of this file, not a value
+    let mut query = connection.prepare(&sql).map_err(StoreError::from)?;
+    let mut rows = query.query((span.since_ms, span.until_ms)).map_err(StoreError::from)?;
+    let mut count = 0;
+    while let Some(row) = rows.next().map_err(StoreError::from)? {
+        let mut cells = Vec::with_capacity(export.columns.len());
+        for (at, (_, kind)) in export.columns.iter().enumerate() {
+            cells.push(cell(row.get_ref(at)?, *kind, span.zone));
+        }
+        sink.row(&cells)?;
+        count += 1;
+        if count % 1000 == 0 {
+            progress(count);
+        }
+    }
+    sink.finish()?;
+    Ok(count)
+}
+
+fn cell(value: ValueRef<'_>, kind: Cell, zone: Tz) -> Value {
+    match (value, kind) {
+        (ValueRef::Null, _) => Value::Null,
+        (ValueRef::Integer(at), Time) => date::rfc3339(at, zone).into(),
+        (ValueRef::Integer(id), Conversation) => format!("conv_{id}").into(),
+        (ValueRef::Integer(n), _) => json!(n),
+        (ValueRef::Real(n), _) => json!(n),
+        (ValueRef::Text(bytes), Phone) => format!("+{}", String::from_utf8_lossy(bytes)).into(),
+        (ValueRef::Text(bytes) | ValueRef::Blob(bytes), _) => String::from_utf8_lossy(bytes).into_owned().into(),
+    }
+}
+
+/// A text that no spreadsheet runs as a formula: a leading `'` in front of `= + - @`, tab, CR, LF and full-width forms,
+/// also behind blanks. Our own phone numbers (`+` and digits) are data and stay.
+pub fn neutral(cell: &str) -> String {
+    let first = cell.trim_start_matches([' ', '\u{a0}', '\u{3000}']).chars().next();
+    let runs = matches!(first, Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠'));
+    if runs { format!("'{cell}") } else { cell.to_owned() }
+}
+
+enum Sink<'o> {
+    Csv(Box<csv::Writer<&'o mut dyn Write>>, &'static [(&'static str, Cell)]),
+    Jsonl(&'o mut dyn Write, &'static [(&'static str, Cell)]),
+    Xlsx(Box<Sheet>, &'o mut dyn Write),
+}
+
+struct Sheet {
+    book: rust_xlsxwriter::Workbook,
+    row: u32,
+}
+
+/// Rows of one Excel sheet below the header.
+const SHEET_ROWS: u32 = 1_048_575;
+
+impl<'o> Sink<'o> {
+    fn new(format: Format, export: &Export, out: &'o mut dyn Write) -> anyhow::Result<Self> {
+        let names = export.columns.iter().map(|(name, _)| *name);
+        Ok(match format {
+            Format::Csv => {
+                let mut writer = csv::WriterBuilder::new().quote_style(csv::QuoteStyle::NonNumeric).terminator(csv::Terminator::CRLF).from_writer(out);
+                writer.write_record(names)?;
+                Self::Csv(Box::new(writer), export.columns)
+            }
+            Format::Jsonl => Self::Jsonl(out, export.columns),
+            Format::Xlsx => {
+                let mut book = rust_xlsxwriter::Workbook::new();
+                let bold = rust_xlsxwriter::Format::new().set_bold();
+                let sheet = book.add_worksheet().set_name(export.name)?;
+                for (at, name) in names.enumerate() {
+                    sheet.write_string_with_format(0, at as u16, name, &bold)?;
+                }
+                Self::Xlsx(Box::new(Sheet { book, row: 1 }), out)
+            }
+        })
+    }
+
+    fn row(&mut self, cells: &[Value]) -> anyhow::Result<()> {
+        match self {
+            Self::Csv(writer, columns) => {
+                let texts = cells.iter().zip(*columns).map(|(value, (_, kind))| match value {
+                    Value::Null => String::new(),
+                    Value::String(text) if *kind == Text => neutral(text),
+                    Value::String(text) => text.clone(),
+                    other => other.to_string(),
+                });
+                writer.write_record(texts)?;
+            }
+            Self::Jsonl(out, columns) => {
+                let object: Map<String, Value> = columns.iter().map(|(name, _)| (*name).to_owned()).zip(cells.iter().cloned()).collect();
+                writeln!(out, "{}", Value::Object(object))?;
+            }
+            Self::Xlsx(sheet, ..) => {
+                let at = sheet.row;
+                if at > SHEET_ROWS {
+                    anyhow::bail!("an Excel sheet holds 1,048,575 rows; narrow it with --since and --until, or use csv");
+                }
+                let page = sheet.book.worksheet_from_index(0)?;
+                for (column, value) in cells.iter().enumerate() {
+                    match value {
+                        Value::Null => {}
+                        Value::Number(n) => drop(page.write_number(at, column as u16, n.as_f64().unwrap_or(0.0))?),
+                        Value::String(words) => drop(page.write_string(at, column as u16, text::cut(words, 32_000))?),
+                        other => drop(page.write_string(at, column as u16, other.to_string())?),
+                    }
+                }
+                sheet.row += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> anyhow::Result<()> {
+        match self {
+            Self::Csv(mut writer, _) => writer.flush()?,
+            Self::Jsonl(out, _) => out.flush()?,
+            Self::Xlsx(mut sheet, out) => out.write_all(&sheet.book.save_to_buffer()?)?,
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::migrations;
+
+    #[test]
+    fn every_export_runs_on_an_empty_store_and_has_its_columns() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrations::bring_up_to_date(&mut connection).unwrap();
+        for export in EXPORTS {
+            let columns = connection.prepare(&export.sql.replace("{PHONE}", PHONE)).unwrap().column_count();
+            assert_eq!(columns, export.columns.len(), "{}", export.name);
+            let span = Span { since_ms: 0, until_ms: i64::MAX, zone: chrono_tz::Asia::Jakarta };
+            for format in [Format::Csv, Format::Jsonl, Format::Xlsx] {
+                let mut out = Vec::new();
+                assert_eq!(write(&connection, export, span, format, &mut out, &mut |_| {}).unwrap(), 0);
+                assert_eq!(out.is_empty(), format == Format::Jsonl, "{}", export.name);
+            }
+        }
+    }
+
+    #[test]
+    fn formulas_are_made_harmless() {
+        for bad in ["=1+1", "+62", "-5", "@x", "\t=1", "  =HYPERLINK()", "\r\n=1", "＝1"] {
+            assert_eq!(neutral(bad), format!("'{bad}"));
+        }
+        for good in ["halo", "1-2", "'x", ""] {
+            assert_eq!(neutral(good), good);
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Words with no I/O of their own: time, phones, rupiah, dates, ids, text limits, languages.
+//! Nothing here knows of the store, the web or a gateway.
+
+pub mod clock;
+pub mod date;
+pub mod ids;
+pub mod language;
+pub mod phone;
+pub mod rupiah;
+pub mod text;

@@ -1,0 +1,54 @@
+//! Limits and cleaning for text that strangers send.
+
+/// Longest message text kept, in bytes (Reliability sheet: 64 KiB).
+pub const MAX_TEXT: usize = 64 * 1024;
+/// Longest name kept, in characters.
+pub const MAX_NAME: usize = 256;
+
+/// Drops NUL, cuts at `max` bytes on a character boundary.
+pub fn clean(text: &str, max: usize) -> String {
+    let text: String = if text.contains('\0') { text.replace('\0', "") } else { text.to_owned() };
+    cut(&text, max).to_owned()
+}
+
+/// A name on one line: no control characters, blanks folded, at most `MAX_NAME` characters; `None` when nothing is left.
+pub fn clean_name(text: &str) -> Option<String> {
+    let folded: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let name: String = folded.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(MAX_NAME).collect();
+    (!name.is_empty()).then_some(name)
+}
+
+/// The longest prefix of at most `max` bytes that ends on a character boundary.
+pub fn cut(text: &str, max: usize) -> &str {
+    if text.len() <= max {
+        return text;
+    }
+    let mut end = max;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// First line of a text for lists: folded blanks, at most `max` characters, an ellipsis when cut.
+pub fn preview(text: &str, max: usize) -> String {
+    let mut words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if words.chars().count() > max {
+        words = words.chars().take(max - 1).collect::<String>() + "…";
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cleaning() {
+        assert_eq!(clean("a\0b", 10), "ab");
+        assert_eq!(cut("héllo", 2), "h");
+        assert_eq!(clean_name("  Siti\n\tRahma "), Some("Siti Rahma".into()));
+        assert_eq!(clean_name("\u{7}\n"), None);
+        assert_eq!(preview("satu dua tiga", 8), "satu du…");
+    }
+}

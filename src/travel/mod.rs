@@ -1,0 +1,4 @@
+//! What the agency sells.
+
+pub mod catalog;
+pub mod package;

@@ -1,0 +1,122 @@
+//! `GET /live`: the live log over a WebSocket, resumed by sequence number (`?after=SEQ`). A socket that cannot keep
+//! up is not fed from memory: it reads on from the store where it stopped.
+
+use super::api::auth;
+use super::error::ApiError;
+use super::policy::Action;
+use crate::app::App;
+use crate::db::event::{self, Live};
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::broadcast::error::RecvError;
+
+/// Lines read from the store at once while catching up.
+const PAGE: usize = 500;
+/// A ping this often finds dead peers.
+const PING: Duration = Duration::from_secs(25);
+/// A peer that takes no bytes for this long is gone.
+const SEND: Duration = Duration::from_secs(10);
+/// Sockets at once.
+const SOCKETS: u64 = 700;
+
+/// Where to resume.
+#[derive(Deserialize)]
+pub struct Resume {
+    after: Option<i64>,
+}
+
+/// The handler: a bearer token opens it as a browser session does.
+pub async fn open(State(app): State<Arc<App>>, headers: HeaderMap, Query(resume): Query<Resume>, upgrade: WebSocketUpgrade) -> Response {
+    if let Err(error) = may_open(&app, &headers).await {
+        return error.into_response();
+    }
+    if app.counters.sockets.load(Ordering::Relaxed) >= SOCKETS {
+        return ApiError::new(503, "busy", "too many live sockets are open").into_response();
+    }
+    upgrade.max_message_size(16 << 10).on_upgrade(move |socket| async move {
+        app.counters.sockets.fetch_add(1, Ordering::Relaxed);
+        let _ = feed(&app, socket, resume.after).await; // a broken socket resumes by its number
+        app.counters.sockets.fetch_sub(1, Ordering::Relaxed);
+    })
+}
+
+async fn may_open(app: &App, headers: &HeaderMap) -> Result<(), ApiError> {
+    if auth::bearer(headers).is_some() {
+        return auth::allowed(app, headers, Action::View).await.map(drop);
+    }
+    // a browser: only from our own pages (cookies travel with any page's socket)
+    let own = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()).and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
+    if origin.is_none() || origin != own {
+        return Err(ApiError::new(403, "foreign_origin", "the live socket opens from our own pages only"));
+    }
+    super::session::signed_in(app, headers).await.map(drop).ok_or_else(ApiError::unauthorized)
+}
+
+async fn feed(app: &Arc<App>, mut socket: WebSocket, after: Option<i64>) -> Result<(), axum::Error> {
+    let mut live = app.live.subscribe(); // before reading the store, so that nothing falls between
+    let mut stop = app.stop.subscribe();
+    let mut seq = match after {
+        Some(seq) => seq,
+        None => app.store.read(event::last_seq).await.unwrap_or(0),
+    };
+    catch_up(app, &mut socket, &mut seq).await?;
+    let mut ping = tokio::time::interval(PING);
+    loop {
+        tokio::select! {
+            () = stopped(&mut stop) => {
+                let bye = CloseFrame { code: close_code::AWAY, reason: "restarting".into() };
+                return send(&mut socket, Message::Close(Some(bye))).await;
+            }
+            line = live.recv() => match line {
+                Ok(line) if line.seq <= seq => {}
+                Ok(line) if line.seq == seq + 1 => {
+                    seq = line.seq;
+                    send(&mut socket, Message::Text(line.frame().into())).await?;
+                }
+                // a gap (pruned numbers) or a lag: the store knows
+                Ok(_) | Err(RecvError::Lagged(_)) => catch_up(app, &mut socket, &mut seq).await?,
+                Err(RecvError::Closed) => return Ok(()),
+            },
+            said = socket.recv() => match said {
+                Some(Ok(Message::Close(_))) | None => return Ok(()),
+                Some(Ok(_)) => {} // pongs, and words nobody asked for
+                Some(Err(error)) => return Err(error),
+            },
+            _ = ping.tick() => send(&mut socket, Message::Ping(Vec::new().into())).await?,
+        }
+    }
+}
+
+/// Ends when the program does; holds no lock across the wait.
+async fn stopped(stop: &mut tokio::sync::watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await.is_ok(); // the sender lives as long as the program
+}
+
+async fn catch_up(app: &App, socket: &mut WebSocket, seq: &mut i64) -> Result<(), axum::Error> {
+    loop {
+        let from = *seq;
+        let lines: Vec<Live> = app.store.read(move |connection| event::after(connection, from, PAGE)).await.map_err(axum::Error::new)?;
+        let last = lines.len() < PAGE;
+        for line in lines {
+            *seq = line.seq;
+            send(socket, Message::Text(line.frame().into())).await?;
+        }
+        if last {
+            return Ok(());
+        }
+    }
+}
+
+async fn send(socket: &mut WebSocket, message: Message) -> Result<(), axum::Error> {
+    match tokio::time::timeout(SEND, socket.send(message)).await {
+        Ok(sent) => sent,
+        Err(late) => Err(axum::Error::new(late)),
+    }
+}

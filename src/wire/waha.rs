@@ -1,0 +1,506 @@
+//! WAHA webhook envelopes to our types. Lenient about what is unknown, strict about what we need.
+//! Source: the WAHA docs (pages Events, Receive messages) and payloads of its engines WEBJS, WPP, NOWEB and GOWS.
+
+use crate::chat::inbound::{Ack, Delivery, File, FileState, Inbound, Message, Party};
+use crate::kernel::phone::Phone;
+use crate::kernel::{date, text};
+use serde_json::{Map, Value, json};
+
+/// Why an authentic body cannot be read; kept with the quarantined bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// Not JSON.
+    #[error("json_syntax")]
+    JsonSyntax,
+    /// Not an object, or without an event name.
+    #[error("not_an_envelope")]
+    NotAnEnvelope,
+    /// The event came without its payload.
+    #[error("payload_missing")]
+    PayloadMissing,
+    /// A message without usable id.
+    #[error("message_id_missing")]
+    MessageIdMissing,
+    /// A message without a chat.
+    #[error("chat_id_missing")]
+    ChatIdMissing,
+    /// Another field this event cannot do without.
+    #[error("field_missing")]
+    FieldMissing,
+}
+
+/// What kind of chat an address names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Chat {
+    Direct,
+    Ignored(&'static str),
+}
+
+/// Reads one envelope that has already been parsed as JSON.
+pub fn parse(envelope: &Value) -> Result<Delivery, Unreadable> {
+    let event = envelope["event"].as_str().ok_or(Unreadable::NotAnEnvelope)?;
+    let session = envelope["session"].as_str().unwrap_or("default");
+    let payload = &envelope["payload"];
+    let what = match event {
+        "message" | "message.any" => message(object(payload)?, &envelope["me"])?,
+        // content not decrypted yet; the message itself follows under the same id
+        "message.waiting" => Inbound::Ignored("waiting"),
+        "message.ack" => ack(object(payload)?)?,
+        "message.ack.group" => Inbound::Ignored("group"),
+        "message.reaction" => reaction(object(payload)?)?,
+        "message.edited" => edited(object(payload)?)?,
+        "message.revoked" => revoked(object(payload)?)?,
+        "session.status" => session_status(object(payload)?, &envelope["me"])?,
+        "label.upsert" => label_upsert(object(payload)?)?,
+        "label.deleted" => Inbound::LabelDeleted { label_id: id_text(&payload["id"]).ok_or(Unreadable::FieldMissing)? },
+        "label.chat.added" => label_chat(object(payload)?, true)?,
+        "label.chat.deleted" => label_chat(object(payload)?, false)?,
+        "call.received" => call(object(payload)?)?,
+        "call.accepted" | "call.rejected" => Inbound::Ignored("call_progress"),
+        "poll.vote" => poll_vote(object(payload)?)?,
+        "presence.update" => Inbound::Ignored("presence"),
+        _ if event.starts_with("group.") => Inbound::Ignored("group"),
+        _ => Inbound::Ignored("unknown_event"),
+    };
+    let engine = envelope["engine"].as_str().or(envelope["environment"]["engine"].as_str());
+    Ok(Delivery { session: text::cut(session, 54).to_owned(), event: text::cut(event, 64).to_owned(), engine: engine.map(|e| text::cut(e, 32).to_owned()), what })
+}
+
+fn object(payload: &Value) -> Result<&Value, Unreadable> {
+    if payload.is_object() { Ok(payload) } else { Err(Unreadable::PayloadMissing) }
+}
+
+/// `{fromMe}_{chatId}_{bareId}` or with `_{participant}`: the third part. A bare id stays as it is.
+pub fn bare_id(full: &str) -> &str {
+    let mut parts = full.splitn(4, '_');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some("true" | "false"), Some(_), Some(bare)) if !bare.is_empty() => bare,
+        _ => full,
+    }
+}
+
+fn kind_of_chat(chat_id: &str) -> Chat {
+    match chat_id.rsplit_once('@') {
+        Some((user, "c.us" | "s.whatsapp.net")) => {
+            // other servers (bots, hosted numbers) are rewritten to @c.us: believe plausible numbers only
+            let user = user.split(':').next().unwrap_or(user);
+            if user == "0" || Phone::from_digits(user).is_none() { Chat::Ignored("system") } else { Chat::Direct }
+        }
+        Some((user, "lid")) if !user.is_empty() => Chat::Direct,
+        Some((_, "g.us")) => Chat::Ignored("group"),
+        Some(("status", "broadcast")) => Chat::Ignored("status"),
+        Some((_, "broadcast")) => Chat::Ignored("broadcast"),
+        Some((_, "newsletter")) => Chat::Ignored("newsletter"),
+        _ => Chat::Ignored("system"),
+    }
+}
+
+fn phone_of(address: Option<&str>) -> Option<Phone> {
+    let (user, server) = address?.rsplit_once('@')?;
+    let user = user.split(':').next().unwrap_or(user);
+    matches!(server, "c.us" | "s.whatsapp.net").then(|| Phone::from_digits(user)).flatten()
+}
+
+/// Digits of a LID address; devices (`:12`) are dropped.
+pub fn lid_of(address: Option<&str>) -> Option<String> {
+    let (user, server) = address?.rsplit_once('@')?;
+    let user = user.split(':').next().unwrap_or(user);
+    (server == "lid" && (5..=20).contains(&user.len()) && user.bytes().all(|b| b.is_ascii_digit())).then(|| user.to_owned())
+}
+
+/// The customer of a direct chat, from its address and the other address the engine may give beside it.
+fn party(chat_id: &str, data: &Value, from_me: bool) -> Party {
+    let (key, info) = (&data["key"], &data["Info"]);
+    let beside = if from_me { [&info["RecipientAlt"], &data["RecipientAlt"]] } else { [&info["SenderAlt"], &data["SenderAlt"]] };
+    let own_device_reads = !from_me && data["MessageIDs"].is_array(); // a receipt of our own phone: its Alt is ours
+    let mut others: Vec<Option<&str>> = vec![key["remoteJidAlt"].as_str(), key["senderPn"].as_str()];
+    if !own_device_reads {
+        others.extend(beside.iter().map(|v| v.as_str()));
+        // receipts for our messages carry the customer as their sender
+        others.push(data["SenderAlt"].as_str().filter(|_| from_me && data["MessageIDs"].is_array()));
+    }
+    others.push(data["CallCreatorAlt"].as_str());
+    let addresses = || std::iter::once(Some(chat_id)).chain(others.iter().copied());
+    let push = [&data["notifyName"], &data["pushName"], &info["PushName"]];
+    let push_name = if from_me { None } else { push.iter().find_map(|v| v.as_str()).and_then(text::clean_name) };
+    let chat_id = match phone_of(Some(chat_id)) {
+        Some(phone) => format!("{}@c.us", phone.as_str()),
+        None => lid_of(Some(chat_id)).map_or_else(|| chat_id.to_owned(), |lid| format!("{lid}@lid")),
+    };
+    Party { phone: addresses().find_map(phone_of), lid: addresses().find_map(lid_of), chat_id, push_name }
+}
+
+fn is_from_me(payload: &Value) -> bool {
+    payload["fromMe"].as_bool().unwrap_or_else(|| payload["fromMe"].as_i64() == Some(1))
+}
+
+/// The address of the chat. On WEBJS and WPP a message of ours names the customer in `to`; the id always names the chat.
+fn chat_of<'a>(payload: &'a Value, from_me: bool, me: &Value) -> Option<&'a str> {
+    let id = payload["id"].as_str().unwrap_or("");
+    let mut parts = id.splitn(4, '_');
+    let by_id = (parts.next().is_some_and(|p| p == "true" || p == "false")).then(|| parts.next()).flatten();
+    let (from, to) = (payload["from"].as_str(), payload["to"].as_str());
+    let webjs_style = from_me && to.is_some() && (payload["_data"]["id"].is_object() || from == me["id"].as_str());
+    if webjs_style { to } else { by_id.filter(|chat| chat.contains('@')).or(from) }
+}
+
+fn message(payload: &Value, me: &Value) -> Result<Inbound, Unreadable> {
+    let from_me = is_from_me(payload);
+    let full_id = payload["id"].as_str().filter(|id| !id.is_empty() && id.len() <= 512).ok_or(Unreadable::MessageIdMissing)?;
+    let chat_id = chat_of(payload, from_me, me).filter(|chat| chat.len() <= 128).ok_or(Unreadable::ChatIdMissing)?;
+    let data = &payload["_data"];
+    for address in [Some(chat_id), data["key"]["remoteJid"].as_str(), data["Info"]["Chat"].as_str()].into_iter().flatten() {
+        if let Chat::Ignored(reason) = kind_of_chat(address) {
+            return Ok(Inbound::Ignored(reason));
+        }
+    }
+    let content = unwrap_content(if data["message"].is_object() { &data["message"] } else { &data["Message"] });
+    let body = payload["body"].as_str();
+    let file = file_of(payload, content);
+    let kind = match kind_of(payload, data, content, file.as_ref()) {
+        Ok(kind) => kind,
+        Err(reason) => return Ok(Inbound::Ignored(reason)),
+    };
+    if from_me && lid_of(Some(chat_id)).is_some() && lid_of(Some(chat_id)) == lid_of(me["lid"].as_str()) {
+        return Ok(Inbound::Ignored("self")); // notes to oneself
+    }
+    let location = &payload["location"];
+    let mut extra = Map::new();
+    if location.is_object() {
+        let number = |v: &Value| v.as_f64().or_else(|| v.as_str()?.trim().parse().ok()).filter(|n| n.is_finite());
+        extra.insert(
+            "location".into(),
+            json!({"latitude": number(&location["latitude"]), "longitude": number(&location["longitude"]),
+                   "name": location["name"].as_str().or(location["description"].as_str()).map(|n| text::clean(n, 1024))}),
+        );
+    }
+    let cards: Vec<Value> = payload["vCards"].as_array().into_iter().flatten().filter_map(|card| vcard(card.as_str()?)).collect();
+    if !cards.is_empty() {
+        extra.insert("vcards".into(), cards.into());
+    }
+    if let Some(id) = reply_id(content) {
+        extra.insert("reply_id".into(), text::clean(id, 256).into());
+    }
+    if let Some(ad) = attribution(content) {
+        extra.insert("attribution".into(), ad);
+    }
+    let has_words = !matches!(kind, "location" | "contact" | "view_once");
+    Ok(Inbound::Message(Box::new(Message {
+        wa_id: bare_id(full_id).to_owned(),
+        full_id: full_id.to_owned(),
+        from_me,
+        by_api: payload["source"].as_str() == Some("api"),
+        party: party(chat_id, data, from_me),
+        at: instant(&payload["timestamp"]),
+        kind,
+        text: body.filter(|_| has_words).map(|b| text::clean(b, text::MAX_TEXT)).filter(|b| !b.trim().is_empty()),
+        file,
+        reply_to: payload["replyTo"]["id"].as_str().map(|id| bare_id(id).to_owned()),
+        extra: (!extra.is_empty()).then_some(Value::Object(extra)),
+    })))
+}
+
+/// Seconds, milliseconds, or either as text.
+fn instant(value: &Value) -> Option<i64> {
+    value.as_f64().or_else(|| value.as_str()?.trim().parse().ok()).and_then(date::unix_to_ms)
+}
+
+/// Takes the wrappers off: disappearing, view-once, document-with-caption, album children.
+fn unwrap_content(mut content: &Value) -> &Value {
+    const WRAPPERS: &[&str] =
+        &["ephemeralMessage", "viewOnceMessage", "viewOnceMessageV2", "viewOnceMessageV2Extension", "documentWithCaptionMessage", "associatedChildMessage", "deviceSentMessage"];
+    for _ in 0..4 {
+        match WRAPPERS.iter().map(|name| &content[*name]["message"]).find(|inner| inner.is_object()) {
+            Some(inner) => content = inner,
+            None => break,
+        }
+    }
+    content
+}
+
+/// Content keys of the socket engines and what they are to us.
+const CONTENT_KINDS: &[(&str, &str)] = &[
+    ("conversation", "text"),
+    ("extendedTextMessage", "text"),
+    ("imageMessage", "image"),
+    ("videoMessage", "video"),
+    ("ptvMessage", "video"),
+    ("documentMessage", "document"),
+    ("stickerMessage", "sticker"),
+    ("locationMessage", "location"),
+    ("liveLocationMessage", "location"),
+    ("contactMessage", "contact"),
+    ("contactsArrayMessage", "contact"),
+    ("buttonsResponseMessage", "button_reply"),
+    ("templateButtonReplyMessage", "button_reply"),
+    ("interactiveResponseMessage", "button_reply"),
+    ("listResponseMessage", "list_reply"),
+    ("pollCreationMessage", "poll"),
+    ("pollCreationMessageV2", "poll"),
+    ("pollCreationMessageV3", "poll"),
+];
+
+/// The kind of a message, or why it is none.
+fn kind_of(payload: &Value, data: &Value, content: &Value, file: Option<&File>) -> Result<&'static str, &'static str> {
+    let once = [&data["key"]["isViewOnce"], &data["IsViewOnce"], &data["isViewOnce"]].iter().any(|v| v.as_bool() == Some(true));
+    if once && file.is_none() {
+        return Ok("view_once");
+    }
+    if payload["location"].is_object() {
+        return Ok("location");
+    }
+    if let Some(content) = content.as_object().filter(|c| !c.is_empty()) {
+        let audio = content.get("audioMessage");
+        if let Some(audio) = audio {
+            let spoken = [&audio["ptt"], &audio["PTT"]].iter().any(|v| v.as_bool() == Some(true));
+            return Ok(if spoken { "voice" } else { "audio" });
+        }
+        if let Some((_, kind)) = CONTENT_KINDS.iter().find(|(key, _)| content.contains_key(*key)) {
+            return Ok(kind);
+        }
+        const SILENT: &[&str] = &["protocolMessage", "secretEncryptedMessage", "senderKeyDistributionMessage", "messageContextInfo", "encReactionMessage", "reactionMessage"];
+        if content.keys().all(|key| SILENT.contains(&key.as_str())) {
+            return Err("protocol");
+        }
+    }
+    match data["type"].as_str() {
+        Some("chat") => return Ok("text"),
+        Some("image") => return Ok("image"),
+        Some("video") => return Ok("video"),
+        Some("ptt") => return Ok("voice"),
+        Some("audio") => return Ok("audio"),
+        Some("document") => return Ok("document"),
+        Some("sticker") => return Ok("sticker"),
+        Some("location") => return Ok("location"),
+        Some("vcard" | "multi_vcard") => return Ok("contact"),
+        Some("poll_creation") => return Ok("poll"),
+        Some("buttons_response" | "template_button_reply" | "interactive_response") => return Ok("button_reply"),
+        Some("list_response") => return Ok("list_reply"),
+        Some("ciphertext") => return Err("waiting"),
+        Some("revoked") => return Err("protocol"),
+        Some("e2e_notification" | "notification" | "notification_template" | "gp2" | "call_log" | "protocol" | "broadcast_notification") => return Err("system"),
+        _ => {}
+    }
+    if let Some(file) = file {
+        return Ok(match file.mime.split('/').next() {
+            Some("image") => "image",
+            Some("video") => "video",
+            Some("audio") => "voice",
+            _ => "document",
+        });
+    }
+    if payload["vCards"].as_array().is_some_and(|cards| !cards.is_empty()) {
+        return Ok("contact");
+    }
+    Ok(if payload["body"].as_str().is_some_and(|b| !b.is_empty()) { "text" } else { "unknown" })
+}
+
+fn file_of(payload: &Value, content: &Value) -> Option<File> {
+    let media = &payload["media"];
+    let has = payload["hasMedia"].as_bool() == Some(true);
+    if !media.is_object() && !has {
+        return None;
+    }
+    let inner = ["imageMessage", "videoMessage", "ptvMessage", "audioMessage", "documentMessage", "stickerMessage"].iter().map(|key| &content[*key]).find(|v| v.is_object());
+    let claimed = media["mimetype"].as_str().or_else(|| inner?["mimetype"].as_str()).or(payload["_data"]["mimetype"].as_str());
+    let mime = claimed.unwrap_or("application/octet-stream").split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let url = media["url"].as_str().filter(|url| !url.is_empty() && url.len() <= 4096).map(str::to_owned);
+    let state = match (&url, media["error"].is_null()) {
+        (_, false) => FileState::Failed,
+        (Some(_), true) => FileState::Ready,
+        (None, true) => FileState::Missing,
+    };
+    let url = url.filter(|_| state == FileState::Ready);
+    Some(File { state, url, mime: text::cut(&mime, 128).to_owned(), name: media["filename"].as_str().and_then(text::clean_name) })
+}
+
+fn reply_id(content: &Value) -> Option<&str> {
+    let (buttons, template, list) = (&content["buttonsResponseMessage"], &content["templateButtonReplyMessage"], &content["listResponseMessage"]["singleSelectReply"]);
+    [&buttons["selectedButtonId"], &buttons["selectedButtonID"], &template["selectedId"], &template["selectedID"], &list["selectedRowId"], &list["selectedRowID"]]
+        .iter()
+        .find_map(|v| v.as_str())
+}
+
+/// The ad a first message came from; every field may be missing.
+fn attribution(content: &Value) -> Option<Value> {
+    let context = content.as_object()?.values().map(|part| &part["contextInfo"]).find(|c| c["externalAdReply"].is_object() || c["entryPointConversionSource"].is_string())?;
+    let ad = &context["externalAdReply"];
+    let first = |names: [&str; 2]| names.iter().find_map(|n| ad[*n].as_str()).map(|v| text::clean(v, 2048));
+    if ad["sourceType"].is_null() && context["entryPointConversionSource"].as_str().is_none_or(|s| !s.contains("ad")) {
+        return None; // a shared link preview is no ad
+    }
+    Some(json!({
+        "source_type": ad["sourceType"].as_str(), "source_id": first(["sourceId", "sourceID"]), "source_url": first(["sourceUrl", "sourceURL"]),
+        "headline": first(["title", "title"]), "body": first(["body", "body"]), "ctwa_clid": first(["ctwaClid", "ctwaCLID"]),
+        "app": context["entryPointConversionApp"].as_str(),
+    }))
+}
+
+fn vcard(card: &str) -> Option<Value> {
+    let line = |name: &str| card.lines().find(|l| l.starts_with(name)).and_then(|l| l.split_once(':')).map(|(_, v)| v.trim());
+    let tel = card.lines().find(|l| l.starts_with("TEL"));
+    let waid = tel.and_then(|l| l.split(';').find_map(|p| p.strip_prefix("waid="))).and_then(|p| p.split(':').next());
+    let phone = waid.and_then(Phone::from_digits).or_else(|| Phone::parse(tel?.rsplit_once(':')?.1));
+    let name = line("FN").and_then(text::clean_name);
+    (name.is_some() || phone.is_some()).then(|| json!({"name": name, "phone": phone}))
+}
+
+fn ack(payload: &Value) -> Result<Inbound, Unreadable> {
+    let id = payload["id"].as_str().ok_or(Unreadable::MessageIdMissing)?;
+    let from_me = is_from_me(payload);
+    let chat = chat_of(payload, from_me, &Value::Null).unwrap_or("");
+    if let Chat::Ignored(reason) = kind_of_chat(chat) {
+        return Ok(Inbound::Ignored(reason));
+    }
+    let named = match payload["ackName"].as_str() {
+        Some("ERROR") => Some(-1),
+        Some("PENDING") => Some(0),
+        Some("SERVER") => Some(1),
+        Some("DEVICE") => Some(2),
+        Some("READ") => Some(3),
+        Some("PLAYED") => Some(4),
+        _ => None,
+    };
+    let Some(level) = payload["ack"].as_i64().filter(|n| (-1..=4).contains(n)).or(named) else { return Ok(Inbound::Ignored("unknown_ack")) };
+    let error = &payload["error"];
+    let code = error["code"].as_str().map(str::to_owned).or_else(|| error["code"].as_i64().map(|n| n.to_string()));
+    let locked = code.as_deref() == Some("463") || error["reason"].as_str() == Some("account_restricted");
+    let cause = (level == -1).then(|| if locked { "timelock".to_owned() } else { code.map_or("refused_by_whatsapp".to_owned(), |c| format!("whatsapp_{}", text::cut(&c, 32))) });
+    let until = error["until"].as_str().and_then(|t| date::parse_instant(t, chrono_tz::UTC));
+    Ok(Inbound::Ack(Ack { wa_id: bare_id(id).to_owned(), from_me, level, cause, until }))
+}
+
+fn reaction(payload: &Value) -> Result<Inbound, Unreadable> {
+    let full = payload["reaction"]["messageId"].as_str().ok_or(Unreadable::FieldMissing)?;
+    let from_me = is_from_me(payload);
+    let chat = chat_of(payload, from_me, &Value::Null).ok_or(Unreadable::ChatIdMissing)?;
+    if let Chat::Ignored(reason) = kind_of_chat(chat) {
+        return Ok(Inbound::Ignored(reason));
+    }
+    let emoji = payload["reaction"]["text"].as_str().filter(|e| !e.is_empty()).map(|e| text::clean(e, 64));
+    let party = party(chat, &payload["_data"], from_me);
+    Ok(Inbound::Reaction { party, target: bare_id(full).to_owned(), target_from_me: full.starts_with("true_"), from_me, emoji, at: instant(&payload["timestamp"]) })
+}
+
+fn edited(payload: &Value) -> Result<Inbound, Unreadable> {
+    let data = &payload["_data"];
+    let chat = chat_of(payload, is_from_me(payload), &Value::Null).unwrap_or("");
+    if let Chat::Ignored(reason) = kind_of_chat(chat) {
+        return Ok(Inbound::Ignored(reason));
+    }
+    let content = if data["message"].is_object() { &data["message"] } else { &data["Message"] };
+    let secret = &content["secretEncryptedMessage"]["targetMessageKey"];
+    let target = payload["editedMessageId"].as_str().or(secret["id"].as_str()).or(secret["ID"].as_str()).ok_or(Unreadable::FieldMissing)?;
+    let said = payload["body"].as_str().map(|b| text::clean(b, text::MAX_TEXT)).filter(|b| !b.trim().is_empty());
+    Ok(Inbound::Edit { target: bare_id(target).to_owned(), from_me: is_from_me(payload), text: said, at: instant(&payload["timestamp"]) })
+}
+
+fn revoked(payload: &Value) -> Result<Inbound, Unreadable> {
+    let (after, before) = (&payload["after"], &payload["before"]);
+    let shown = if after.is_object() { after } else { before };
+    let chat = chat_of(shown, is_from_me(shown), &Value::Null).unwrap_or("");
+    if let Chat::Ignored(reason) = kind_of_chat(chat) {
+        return Ok(Inbound::Ignored(reason));
+    }
+    // WEBJS may lack the id and repeat its own action's id in `before`: a guess, harmless when it matches nothing
+    let target = payload["revokedMessageId"].as_str().or(before["id"].as_str()).or(after["id"].as_str()).ok_or(Unreadable::FieldMissing)?;
+    Ok(Inbound::Revoke { target: bare_id(target).to_owned(), from_me: is_from_me(shown), at: instant(&shown["timestamp"]) })
+}
+
+fn session_status(payload: &Value, me: &Value) -> Result<Inbound, Unreadable> {
+    let status = payload["status"].as_str().ok_or(Unreadable::FieldMissing)?;
+    let (capping, timelock) = limits_of(me);
+    let told = lock_of(&payload["data"]["reachoutTimelock"]);
+    Ok(Inbound::Session { status: text::cut(status, 40).to_owned(), timelock: told.or(timelock), capping, phone: phone_of(me["id"].as_str()), lid: lid_of(me["lid"].as_str()) })
+}
+
+/// `(capping status, (timelock active, ends at unix ms))` as WAHA's `me` object tells them.
+pub fn limits_of(me: &Value) -> (Option<String>, Option<(bool, Option<i64>)>) {
+    let capping = me["messageCapping"]["cappingStatus"].as_str().map(|c| text::cut(c, 40).to_owned());
+    let lock = if me.get("reachoutTimelock").is_some_and(Value::is_null) { Some((false, None)) } else { lock_of(&me["reachoutTimelock"]) };
+    (capping, lock)
+}
+
+fn lock_of(lock: &Value) -> Option<(bool, Option<i64>)> {
+    lock.is_object().then(|| (lock["isActive"].as_bool() == Some(true), instant(&lock["timeEnforcementEnds"])))
+}
+
+fn id_text(value: &Value) -> Option<String> {
+    value.as_str().filter(|v| !v.is_empty()).map(|v| text::cut(v, 64).to_owned()).or_else(|| value.as_i64().map(|n| n.to_string()))
+}
+
+fn label_upsert(payload: &Value) -> Result<Inbound, Unreadable> {
+    Ok(Inbound::LabelUpsert {
+        label_id: id_text(&payload["id"]).ok_or(Unreadable::FieldMissing)?,
+        name: payload["name"].as_str().and_then(text::clean_name),
+        color: payload["color"].as_i64().filter(|c| (0..20).contains(c)),
+        color_hex: payload["colorHex"].as_str().map(|c| text::cut(c, 16).to_owned()),
+    })
+}
+
+fn label_chat(payload: &Value, added: bool) -> Result<Inbound, Unreadable> {
+    let chat = payload["chatId"].as_str().ok_or(Unreadable::ChatIdMissing)?;
+    if let Chat::Ignored(reason) = kind_of_chat(chat) {
+        return Ok(Inbound::Ignored(reason));
+    }
+    let label_id = id_text(&payload["labelId"]).ok_or(Unreadable::FieldMissing)?;
+    Ok(Inbound::LabelChat { label_id, name: payload["label"]["name"].as_str().and_then(text::clean_name), party: party(chat, &payload["_data"], false), added })
+}
+
+fn call(payload: &Value) -> Result<Inbound, Unreadable> {
+    let from = payload["from"].as_str().ok_or(Unreadable::ChatIdMissing)?;
+    if payload["isGroup"].as_bool() == Some(true) {
+        return Ok(Inbound::Ignored("group"));
+    }
+    if let Chat::Ignored(reason) = kind_of_chat(from) {
+        return Ok(Inbound::Ignored(reason));
+    }
+    let id = payload["id"].as_str().ok_or(Unreadable::MessageIdMissing)?;
+    Ok(Inbound::Call {
+        id: bare_id(id).to_owned(),
+        party: party(from, &payload["_data"], false),
+        video: payload["isVideo"].as_bool() == Some(true),
+        at: instant(&payload["timestamp"]),
+    })
+}
+
+fn poll_vote(payload: &Value) -> Result<Inbound, Unreadable> {
+    let (vote, poll) = (&payload["vote"], &payload["poll"]);
+    let from = vote["from"].as_str().filter(|f| f.contains('@')).or_else(|| chat_of(vote, false, &Value::Null)).ok_or(Unreadable::ChatIdMissing)?;
+    if let Chat::Ignored(reason) = kind_of_chat(from) {
+        return Ok(Inbound::Ignored(reason));
+    }
+    let options = vote["selectedOptions"].as_array().into_iter().flatten().filter_map(|o| o.as_str().map(|o| text::clean(o, 512))).collect();
+    let poll = poll["id"].as_str().map(|id| bare_id(id).to_owned()).ok_or(Unreadable::FieldMissing)?;
+    Ok(Inbound::PollVote { poll, party: party(from, &payload["_data"], false), options, at: instant(&vote["timestamp"]) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn bare_ids() {
+        assert_eq!(bare_id("false_6281200000011@c.us_AC47"), "AC47");
+        assert_eq!(bare_id("false_1203@g.us_AC47_62812@c.us"), "AC47");
+        assert_eq!(bare_id("AC47"), "AC47");
+        assert_eq!(bare_id("wamid.HBg_x"), "wamid.HBg_x");
+    }
+
+    proptest! {
+        /// The same bare id whatever the chat form in front of it.
+        #[test]
+        fn the_bare_id_does_not_depend_on_the_chat(id in "[A-F0-9]{8,32}", phone in "628[0-9]{8,10}", lid in "[1-9][0-9]{14}") {
+            let (by_phone, by_lid) = (format!("true_{phone}@c.us_{id}"), format!("true_{lid}@lid_{id}"));
+            prop_assert_eq!(bare_id(&by_phone), id.as_str());
+            prop_assert_eq!(bare_id(&by_lid), id.as_str());
+        }
+
+        /// No JSON makes the parser panic.
+        #[test]
+        fn any_payload_is_survived(event in "(message|message.any|message.ack|message.reaction|message.edited|message.revoked|session.status|label.chat.added|call.received|poll.vote)", key in "(id|from|body|fromMe|reaction|vote|_data|location)", value in "\\PC{0,40}") {
+            let _ = parse(&json!({"event": event, "session": "s", "payload": {key: value}}));
+        }
+    }
+}

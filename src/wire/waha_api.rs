@@ -1,0 +1,324 @@
+//! Calls to WAHA's REST API: sending, lookups, history, LIDs, sessions and pairing.
+//! Source: the WAHA docs and its OpenAPI file; what each status means for a send is in [`classify`].
+
+use super::client::{Answer, Call, Http, NoAnswer};
+use super::gateway::{Ids, LookOutcome, Outbound, SendOutcome};
+use super::waha;
+use base64::Engine;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Time for a question (not a send).
+const LOOKUP: Duration = Duration::from_secs(10);
+/// Media may take longer than text: the gateway uploads it first.
+const MEDIA_FACTOR: u32 = 6;
+
+/// One WAHA session.
+#[derive(Clone)]
+pub struct Waha {
+    http: Http,
+    base: String,
+    key: String,
+    /// Session name.
+    pub session: String,
+    send_timeout: Duration,
+}
+
+/// A QR text, a pairing code, a session's state: why there is none.
+#[derive(Debug, thiserror::Error)]
+pub enum WahaError {
+    /// The gateway did not answer.
+    #[error("{0}")]
+    NoAnswer(#[from] NoAnswer),
+    /// It answered with an error status and a sentence.
+    #[error("HTTP {status}: {message}")]
+    Status {
+        /// HTTP status.
+        status: u16,
+        /// What it said, without our own request in it.
+        message: String,
+    },
+}
+
+/// A page of history.
+pub struct HistoryPage {
+    /// Message payloads as the webhook would have brought them.
+    pub messages: Vec<Value>,
+    /// Messages on the page before filtering: fewer than asked for ends the pull.
+    pub count: usize,
+}
+
+impl Waha {
+    /// `base` is `waha.url`.
+    pub fn new(http: Http, base: &str, key: &str, session: &str, send_timeout: Duration) -> Self {
+        Self { http, base: base.trim_end_matches('/').to_owned(), key: key.to_owned(), session: session.to_owned(), send_timeout }
+    }
+
+    /// Whether an address is set at all.
+    pub fn is_configured(&self) -> bool {
+        !self.base.is_empty()
+    }
+
+    fn call(&self, method: &str, path: &str, body: Option<&Value>, timeout: Duration) -> Result<Answer, NoAnswer> {
+        let url = format!("{}{path}", self.base);
+        let headers: &[(&str, &str)] = if self.key.is_empty() { &[] } else { &[("x-api-key", &self.key)] };
+        let bytes = body.map(Value::to_string);
+        self.http.call(&Call::new(method, &url, headers, bytes.as_ref().map(String::as_bytes), timeout))
+    }
+
+    fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, WahaError> {
+        let answer = self.call(method, path, body, LOOKUP)?;
+        if (200..300).contains(&answer.status) { Ok(answer.json()) } else { Err(WahaError::Status { status: answer.status, message: said(&answer) }) }
+    }
+
+    /// The request for a message: path and body.
+    pub fn send_request(&self, message: &Outbound) -> (&'static str, Value) {
+        let mut body = json!({"session": self.session, "chatId": message.chat_id});
+        if let Some(id) = &message.wa_id {
+            body["id"] = id.as_str().into();
+        }
+        if let Some((latitude, longitude, title)) = &message.place {
+            body["latitude"] = (*latitude).into();
+            body["longitude"] = (*longitude).into();
+            body["title"] = title.as_str().into();
+            return ("/api/sendLocation", body);
+        }
+        if let Some((bytes, mime, name)) = &message.file {
+            body["file"] = json!({"mimetype": mime, "filename": name, "data": base64::engine::general_purpose::STANDARD.encode(bytes)});
+            if let Some(text) = &message.text {
+                body["caption"] = text.as_str().into();
+            }
+            return match message.kind.as_str() {
+                "image" => ("/api/sendImage", body),
+                "video" => {
+                    body["convert"] = false.into();
+                    ("/api/sendVideo", body)
+                }
+                "voice" => {
+                    body["convert"] = false.into();
+                    ("/api/sendVoice", body)
+                }
+                _ => ("/api/sendFile", body),
+            };
+        }
+        body["text"] = message.text.as_deref().unwrap_or("").into();
+        body["linkPreview"] = false.into();
+        ("/api/sendText", body)
+    }
+
+    /// Sends a message.
+    pub fn send(&self, message: &Outbound) -> SendOutcome {
+        let (path, body) = self.send_request(message);
+        let timeout = if message.file.is_some() { self.send_timeout * MEDIA_FACTOR } else { self.send_timeout };
+        match self.call("POST", path, Some(&body), timeout) {
+            Ok(answer) => classify(answer.status, answer.retry_after_s, &answer.json()),
+            Err(NoAnswer::SurelyNot(cause)) => SendOutcome::Later { cause: cause.into(), wait_ms: 0, gateway_down: true },
+            Err(NoAnswer::Unknown(cause)) => SendOutcome::Unknown { cause: cause.into(), answered: false },
+        }
+    }
+
+    /// What became of a send nobody knows about: by its id where we chose it, else among the chat's last messages of ours.
+    pub fn look(&self, chat_id: &str, wa_id: Option<&str>, text: Option<&str>, since_ms: i64) -> LookOutcome {
+        let chat = chat_id.replace('@', "%40");
+        if let Some(id) = wa_id {
+            let path = format!("/api/{}/chats/{chat}/messages/true_{chat}_{id}?downloadMedia=false", self.session);
+            return match self.call("GET", &path, None, LOOKUP) {
+                Ok(answer) if (200..300).contains(&answer.status) && answer.json().is_object() => LookOutcome::Found(Some(id.to_owned())),
+                Ok(answer) if (200..300).contains(&answer.status) || answer.status == 404 => LookOutcome::Absent,
+                Ok(answer) => LookOutcome::CannotTell(format!("lookup_{}", answer.status)),
+                Err(no) => LookOutcome::CannotTell(no.to_string()),
+            };
+        }
+        let since_s = since_ms / 1000 - 5;
+        let path = format!("/api/{}/chats/{chat}/messages?limit=20&offset=0&downloadMedia=false&filter.fromMe=true&filter.timestamp.gte={since_s}", self.session);
+        match self.call("GET", &path, None, LOOKUP) {
+            Ok(answer) if (200..300).contains(&answer.status) => {
+                let page = answer.json();
+                let Some(messages) = page.as_array() else { return LookOutcome::CannotTell("lookup_shape".into()) };
+                let same = messages.iter().find(|m| m["fromMe"] != false && m["timestamp"].as_i64().is_none_or(|at| at >= since_s) && m["body"].as_str() == text);
+                same.map_or(LookOutcome::Absent, |m| LookOutcome::Found(m["id"].as_str().map(|id| waha::bare_id(id).to_owned())))
+            }
+            // the gateway keeps nothing of this chat: it did not send to it
+            Ok(answer) if answer.status == 404 => LookOutcome::Absent,
+            Ok(answer) => LookOutcome::CannotTell(format!("lookup_{}", answer.status)),
+            Err(no) => LookOutcome::CannotTell(no.to_string()),
+        }
+    }
+
+    /// Whether this gateway lets us choose message ids: it then hands out ids of the very shape we mint.
+    pub fn probe_ids(&self) -> Result<Ids, NoAnswer> {
+        let answer = self.call("GET", &format!("/api/{}/new-message-id", self.session), None, LOOKUP)?;
+        let id = answer.json();
+        let shaped = |id: &str| id.len() == 22 && id.starts_with("3EB0") && id.bytes().all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(&b));
+        Ok(match (answer.status, id["id"].as_str()) {
+            (200, Some(id)) if shaped(id) => Ids::Ours,
+            _ => Ids::Theirs,
+        })
+    }
+
+    /// Blue ticks for the customer, then "typing…". A failure costs nothing but the show.
+    pub fn show_typing(&self, chat_id: &str) {
+        let body = json!({"session": self.session, "chatId": chat_id});
+        let _ = self.call("POST", "/api/sendSeen", Some(&body), LOOKUP); // cosmetic
+        let _ = self.call("POST", "/api/startTyping", Some(&body), LOOKUP); // cosmetic
+    }
+
+    /// Ends "typing…"; it never ends by itself.
+    pub fn stop_typing(&self, chat_id: &str) {
+        let _ = self.call("POST", "/api/stopTyping", Some(&json!({"session": self.session, "chatId": chat_id})), LOOKUP); // cosmetic
+    }
+
+    /// `{version, engine, tier, …}`.
+    pub fn version(&self) -> Result<Value, WahaError> {
+        self.ask("GET", "/api/server/version", None).or_else(|_| self.ask("GET", "/api/version", None))
+    }
+
+    /// When the gateway started, unix ms.
+    pub fn started_at(&self) -> Result<Option<i64>, WahaError> {
+        Ok(self.ask("GET", "/api/server/status", None)?["startTimestamp"].as_i64())
+    }
+
+    /// The session's state; `Ok(None)` when it does not exist.
+    pub fn session_state(&self) -> Result<Option<Value>, WahaError> {
+        match self.ask("GET", &format!("/api/sessions/{}", self.session), None) {
+            Ok(state) => Ok(Some(state)),
+            Err(WahaError::Status { status: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The session configuration we want: our webhook with HMAC and retries, personal chats only.
+    pub fn wanted_config(webhook_url: &str, hmac_key: &str) -> Value {
+        json!({
+            "ignore": {"status": true, "groups": true, "channels": true, "broadcast": true},
+            "noweb": {"store": {"enabled": true, "fullSync": false}},
+            "webhooks": [{
+                "url": webhook_url,
+                "events": ["message.any", "message.ack", "message.reaction", "message.edited", "message.revoked", "session.status",
+                           "label.upsert", "label.deleted", "label.chat.added", "label.chat.deleted", "call.received"],
+                "hmac": {"key": hmac_key},
+                "retries": {"policy": "exponential", "delaySeconds": 2, "attempts": 12},
+            }],
+        })
+    }
+
+    /// Makes the session (or gives the present one our configuration) and starts it.
+    pub fn connect(&self, webhook_url: &str, hmac_key: &str) -> Result<(), WahaError> {
+        let config = Self::wanted_config(webhook_url, hmac_key);
+        match self.session_state()? {
+            None => drop(self.ask("POST", "/api/sessions", Some(&json!({"name": self.session, "start": true, "config": config})))?),
+            Some(state) => {
+                if !has_webhook(&state, webhook_url) {
+                    self.ask("PUT", &format!("/api/sessions/{}", self.session), Some(&json!({"name": self.session, "config": config})))?;
+                }
+                if matches!(state["status"].as_str(), Some("STOPPED" | "FAILED") | None) {
+                    let verb = if state["status"] == "FAILED" { "restart" } else { "start" };
+                    self.ask("POST", &format!("/api/sessions/{}/{verb}", self.session), Some(&json!({})))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// start, stop, restart or logout.
+    pub fn session_verb(&self, verb: &str) -> Result<(), WahaError> {
+        self.ask("POST", &format!("/api/sessions/{}/{verb}", self.session), Some(&json!({}))).map(drop)
+    }
+
+    /// The text of the QR code to draw; `Ok(None)` when none is on offer now.
+    pub fn qr(&self) -> Result<Option<String>, WahaError> {
+        match self.ask("GET", &format!("/api/{}/auth/qr?format=raw", self.session), None) {
+            Ok(answer) => Ok(answer["value"].as_str().map(str::to_owned)),
+            Err(WahaError::Status { status: 404 | 422, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A code to type on the phone instead of scanning.
+    pub fn pairing_code(&self, phone: &str) -> Result<String, WahaError> {
+        let answer = self.ask("POST", &format!("/api/{}/auth/request-code", self.session), Some(&json!({"phoneNumber": phone})))?;
+        answer["code"].as_str().map(str::to_owned).ok_or(WahaError::Status { status: 200, message: "no code in the answer".into() })
+    }
+
+    /// Messages since `since_ms`, a page of them, over all chats.
+    pub fn history(&self, since_ms: i64, limit: usize, offset: usize) -> Result<HistoryPage, WahaError> {
+        let path = format!(
+            "/api/{}/chats/all/messages?limit={limit}&offset={offset}&downloadMedia=false&sortBy=timestamp&sortOrder=asc&filter.timestamp.gte={}",
+            self.session,
+            since_ms / 1000
+        );
+        let page = self.ask("GET", &path, None)?;
+        let messages = page.as_array().cloned().unwrap_or_default();
+        Ok(HistoryPage { count: messages.len(), messages })
+    }
+
+    /// The phone behind a LID: digits, or `Ok(None)` while WhatsApp does not tell.
+    pub fn phone_of_lid(&self, lid: &str) -> Result<Option<String>, WahaError> {
+        let answer = self.ask("GET", &format!("/api/{}/lids/{lid}%40lid", self.session), None)?;
+        Ok(answer["pn"].as_str().and_then(|pn| pn.split('@').next()).map(str::to_owned))
+    }
+
+    /// A fresh address of a message's file.
+    pub fn refetch_media(&self, chat_id: &str, full_id: &str) -> Result<Option<String>, WahaError> {
+        let (chat, id) = (chat_id.replace('@', "%40"), full_id.replace('@', "%40"));
+        let answer = self.ask("GET", &format!("/api/{}/chats/{chat}/messages/{id}?downloadMedia=true", self.session), None)?;
+        Ok(answer["media"]["url"].as_str().map(str::to_owned))
+    }
+
+    /// Downloads a file the gateway named; its host is replaced by ours, which is the one that can be reached.
+    pub fn download(&self, url: &str, limit: u64) -> Result<Vec<u8>, WahaError> {
+        let path = match url.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..])) {
+            Some(path) if path.starts_with("/api/files/") => path,
+            _ => return Err(WahaError::NoAnswer(NoAnswer::SurelyNot("foreign_address"))),
+        };
+        let address = format!("{}{path}", self.base);
+        let headers: &[(&str, &str)] = if self.key.is_empty() { &[] } else { &[("x-api-key", &self.key)] };
+        let answer = self.http.call(&Call { method: "GET", url: &address, headers, body: None, timeout: Duration::from_secs(60), limit })?;
+        if answer.status == 200 { Ok(answer.body) } else { Err(WahaError::Status { status: answer.status, message: said(&answer) }) }
+    }
+}
+
+/// Whether a session's configuration holds our webhook.
+pub fn has_webhook(state: &Value, webhook_url: &str) -> bool {
+    state["config"]["webhooks"].as_array().into_iter().flatten().any(|hook| hook["url"].as_str() == Some(webhook_url))
+}
+
+/// The gateway's sentence, without the echo of our own request that WAHA puts into its errors.
+fn said(answer: &Answer) -> String {
+    let body = answer.json();
+    let first = [&body["message"], &body["error"], &body["exception"]["message"]].iter().find_map(|v| v.as_str().map(str::to_owned).or_else(|| v[0].as_str().map(str::to_owned)));
+    crate::kernel::text::preview(&first.unwrap_or_default(), 200)
+}
+
+/// The bare id in a send reply: a string on GOWS, an object on WEBJS, `key.id` on NOWEB.
+pub fn id_of_reply(body: &Value) -> Option<String> {
+    let id = body["id"].as_str().map(waha::bare_id).or_else(|| body["id"]["id"].as_str()).or_else(|| body["key"]["id"].as_str());
+    id.filter(|id| !id.is_empty() && id.len() <= 256).map(str::to_owned)
+}
+
+/// What an HTTP answer to a send means.
+pub fn classify(status: u16, retry_after_s: Option<u64>, body: &Value) -> SendOutcome {
+    let wait_ms = retry_after_s.unwrap_or(0).min(3_600) * 1000;
+    let later = |cause: &str, gateway_down| SendOutcome::Later { cause: cause.into(), wait_ms, gateway_down };
+    let words = || [&body["exception"]["message"], &body["message"], &body["error"]].iter().filter_map(|v| v.as_str()).collect::<Vec<_>>().join(" ").to_lowercase();
+    match status {
+        200..=299 => SendOutcome::Accepted(id_of_reply(body)),
+        429 => later("rate_limited", false),
+        401 | 403 => later("unauthorized", true), // about our key, not about the message
+        503 => later("gateway_unavailable", true),
+        422 => later(if words().contains("does not exist") { "session_missing" } else { "session_not_working" }, true),
+        404 if words().contains("session") => later("session_missing", true),
+        400..=499 | 501 => SendOutcome::Refused(format!("refused_{status}")),
+        500 => {
+            let said = words();
+            if said.contains("463") {
+                SendOutcome::Refused("timelock".into())
+            } else if ["no lid for user", "lid is missing", "not on whatsapp", "no such number", "number does not exist"].iter().any(|sign| said.contains(sign)) {
+                SendOutcome::Refused("no_such_number".into())
+            } else {
+                SendOutcome::Unknown { cause: "gateway_500".into(), answered: true }
+            }
+        }
+        other => SendOutcome::Unknown { cause: format!("gateway_{other}"), answered: true },
+    }
+}

@@ -1,0 +1,599 @@
+//! The queue thread: one per number. It claims what is due, commits, hands the calls to the senders, and writes down
+//! what came of them. It never sleeps holding work: pacing, typing and retries are due times.
+
+use super::senders::Senders;
+use super::simulator;
+use crate::app::{App, LineState, Wake};
+use crate::bot::reply::Recipe;
+use crate::chat::channel::{self, Channel};
+use crate::chat::outbox::{self, Item};
+use crate::chat::{media, turn};
+use crate::db::StoreError;
+use crate::db::setting::Settings;
+use crate::db::writer::Tx;
+use crate::kernel::ids;
+use crate::wire::gateway::{Ids, LookOutcome, Outbound, SendOutcome};
+use crate::wire::waha_api::Waha;
+use std::collections::HashSet;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, Sender, channel as pipe};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Rows claimed in one transaction.
+const BATCH: usize = 32;
+/// Longest sleep without a wake.
+const IDLE: Duration = Duration::from_secs(2);
+/// Failures in a row that open the circuit breaker, and the time between probes (Reliability sheet §3).
+const BREAKER_FAILURES: u32 = 5;
+const BREAKER_PROBE: Duration = Duration::from_secs(30);
+/// A gateway that answered this lately is not called down, however many single sends fail.
+const BREAKER_GRACE: Duration = Duration::from_secs(5);
+/// After the send timeout a call may still be under way inside the gateway for this long, ms.
+const SETTLE_MARGIN_MS: i64 = 5_000;
+/// Lookups without a clear answer before a row is parked.
+const MOST_LOOKUPS: i64 = 6;
+/// Sends of one row with unknown fate before it is parked.
+const MOST_UNKNOWN: i64 = 15;
+/// How fast a person types on a phone, characters a second, and the bounds of the show, ms.
+const TYPING_CPS: u64 = 18;
+const TYPING_MS: (u64, u64) = (900, 7_000);
+
+/// Starts a queue thread for every number there is or comes to be, until the program ends.
+pub fn manage(app: &Arc<App>) {
+    let senders = Arc::new(Senders::default());
+    let manager = Arc::new(Wake::default());
+    app.queues.lock().unwrap_or_else(PoisonError::into_inner).insert(0, Arc::clone(&manager));
+    let mut threads = Vec::new();
+    let mut running = HashSet::new();
+    while !app.is_stopping() {
+        for channel in app.store.read_blocking(channel::list).unwrap_or_default() {
+            if running.insert(channel.id) {
+                let wake = Arc::new(Wake::default());
+                app.queues.lock().unwrap_or_else(PoisonError::into_inner).insert(channel.id, Arc::clone(&wake));
+                let (app, senders) = (Arc::clone(app), Arc::clone(&senders));
+                let name = format!("queue-{}", channel.id);
+                let work = move || {
+                    while !app.is_stopping() {
+                        let run = std::panic::AssertUnwindSafe(|| Line::new(&app, channel.id, &wake, &senders).run());
+                        if std::panic::catch_unwind(run).is_err() {
+                            tracing::error!(channel = channel.id, "the queue thread panicked; starting again from the rows");
+                            std::thread::sleep(Duration::from_secs(1));
+                        }
+                    }
+                };
+                threads.push(std::thread::Builder::new().name(name).spawn(work).expect("a thread can be started"));
+            }
+        }
+        manager.wait(IDLE);
+    }
+    for thread in threads {
+        let _ = thread.join(); // panics were logged
+    }
+}
+
+/// What a call came to.
+enum Report {
+    Sent(i64, SendOutcome),
+    Looked(i64, LookOutcome),
+    Ids(Option<Ids>),
+}
+
+/// Where messages of a number go.
+#[derive(Clone)]
+enum Gateway {
+    Simulator,
+    Waha(Box<Waha>),
+    /// Nothing is configured: rows wait.
+    None,
+}
+
+/// One number's line.
+struct Line<'a> {
+    app: &'a Arc<App>,
+    channel_id: i64,
+    wake: &'a Arc<Wake>,
+    senders: &'a Senders,
+    reports: (Sender<Report>, Receiver<Report>),
+    inflight: usize,
+    ids: Ids,
+    ids_asked: bool,
+    breaker: Breaker,
+    /// No send before this (pacing), process clock, ms.
+    slot_at: i64,
+    status_at: Option<i64>,
+}
+
+impl<'a> Line<'a> {
+    fn new(app: &'a Arc<App>, channel_id: i64, wake: &'a Arc<Wake>, senders: &'a Senders) -> Self {
+        Self { app, channel_id, wake, senders, reports: pipe(), inflight: 0, ids: Ids::Unknown, ids_asked: false, breaker: Breaker::default(), slot_at: 0, status_at: None }
+    }
+
+    fn run(&mut self) {
+        // rows found `sending` belong to an earlier life of this thread or of the program
+        let timeout_ms = self.app.settings().int("queue.send_timeout_ms");
+        let channel_id = self.channel_id;
+        let recovered = self.app.store.write_blocking(move |tx| outbox::recover_channel(tx, channel_id, tx.process_ms + timeout_ms + SETTLE_MARGIN_MS));
+        if let Err(error) = recovered {
+            tracing::warn!(%error, "the queue waits for the store");
+            std::thread::sleep(Duration::from_secs(1));
+            return;
+        }
+        while !self.app.is_stopping() {
+            match self.round() {
+                Ok(wait) => {
+                    if !wait.is_zero() {
+                        self.wake.wait(wait);
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the queue waits for the store");
+                    self.wake.wait(Duration::from_millis(500));
+                }
+            }
+        }
+        self.drain();
+    }
+
+    /// Before the end: what is under way gets its outcome written down; what takes too long is settled after the next start.
+    fn drain(&mut self) {
+        let until = Instant::now() + Duration::from_secs(8);
+        while self.inflight > 0 && Instant::now() < until {
+            match self.reports.1.recv_timeout(Duration::from_millis(200)) {
+                Ok(report) => {
+                    let reports = self.note(vec![report]);
+                    let timeout_ms = self.app.settings().int("queue.send_timeout_ms");
+                    let done = self.app.store.write_blocking(move |tx| record(tx, reports, timeout_ms));
+                    if let Err(error) = done {
+                        tracing::warn!(%error, "an outcome could not be written; it will be looked up after the next start");
+                    }
+                }
+                Err(_) => continue,
+            }
+        }
+    }
+
+    /// Does what can be done now; returns how long to wait for more.
+    fn round(&mut self) -> Result<Duration, StoreError> {
+        let app = self.app;
+        let settings = app.settings();
+        let mut reports: Vec<Report> = self.reports.1.try_iter().collect();
+        reports = self.note(reports);
+        let process_ms = app.store.clock.process_ms();
+        let channel_id = self.channel_id;
+        let (channel, next_due) = app.store.read_blocking(|c| -> Result<_, StoreError> { Ok((channel::find(c, channel_id)?, outbox::next_due_at(c, channel_id)?)) })?;
+        let Some(channel) = channel else { return Ok(IDLE) };
+        if self.status_at != channel.status_at {
+            self.status_at = channel.status_at;
+            if channel.status == "WORKING" {
+                self.breaker.close();
+                self.tell_line();
+            }
+        }
+        let gateway = gateway_of(app, &settings, &channel);
+        if matches!(gateway, Gateway::None) && reports.is_empty() {
+            return Ok(IDLE);
+        }
+        if self.ids == Ids::Unknown {
+            match &gateway {
+                Gateway::Waha(waha) if next_due.is_some() && !self.ids_asked && self.breaker.allows(Instant::now()) => self.ask_ids((**waha).clone()),
+                Gateway::Waha(_) => {}
+                _ => self.ids = Ids::Ours,
+            }
+        }
+        let free = super::senders::MOST.saturating_sub(self.inflight).min(BATCH);
+        let paced = settings.range_ms("queue.reply_gap_ms").1 > 0;
+        let slot_open = !paced || process_ms >= self.slot_at;
+        let ready = self.ids != Ids::Unknown && free > 0 && next_due.is_some_and(|due| due <= process_ms) && self.breaker.allows(Instant::now());
+        let typing = settings.on("queue.typing");
+        if reports.is_empty() && !(ready && (slot_open || typing)) {
+            let mut wait = next_due.map_or(IDLE, |due| app.store.clock.until(due, IDLE)).max(Duration::from_millis(1));
+            if !slot_open {
+                wait = wait.max(app.store.clock.until(self.slot_at, IDLE));
+            }
+            if self.breaker.is_open() || self.ids == Ids::Unknown || free == 0 {
+                wait = wait.max(Duration::from_millis(200));
+            }
+            return Ok(wait);
+        }
+        let limit = if !ready {
+            0
+        } else if self.breaker.is_open() {
+            1
+        } else {
+            free
+        };
+        let plan = Plan {
+            limit,
+            sends: if !slot_open {
+                0
+            } else if paced {
+                1
+            } else {
+                limit
+            },
+            mint: self.ids == Ids::Ours,
+            typing,
+            channel,
+            settings: Arc::clone(&settings),
+            timeout_ms: settings.int("queue.send_timeout_ms"),
+        };
+        let shared = Arc::clone(app);
+        let work = app.store.write_blocking(move |tx| {
+            record(tx, reports, plan.timeout_ms)?;
+            claim(tx, &shared, &plan)
+        })?;
+        let busy = !work.sends.is_empty() || !work.looks.is_empty();
+        self.dispatch(work, &gateway, &settings);
+        Ok(if busy || self.inflight == 0 { Duration::ZERO } else { Duration::from_millis(1) })
+    }
+
+    fn ask_ids(&mut self, waha: Waha) {
+        self.ids_asked = true;
+        self.hand(move || Report::Ids(waha.probe_ids().ok()));
+    }
+
+    /// Runs `call` on a sender and brings its report back here.
+    fn hand(&mut self, call: impl FnOnce() -> Report + Send + 'static) {
+        let (tell, wake) = (self.reports.0.clone(), Arc::clone(self.wake));
+        self.inflight += 1;
+        self.senders.run(Box::new(move || {
+            let report = call();
+            let _ = tell.send(report); // the line has ended: the row is settled after the next start
+            wake.notify();
+        }));
+    }
+
+    fn dispatch(&mut self, work: Work, gateway: &Gateway, settings: &Settings) {
+        let (low, high) = settings.range_ms("queue.reply_gap_ms");
+        let now = self.app.store.clock.process_ms();
+        for (item, outbound) in work.sends {
+            let gap = if item.priority == 2 { settings.range_ms("queue.broadcast_gap_ms") } else { (low, high) };
+            if gap.1 > 0 {
+                self.slot_at = now + ids::draw(gap.0, gap.1) as i64;
+            }
+            self.breaker.tried(Instant::now());
+            let (gateway, app, typed) = (gateway.clone(), Arc::clone(self.app), item.typing_at.is_some());
+            let row = item.id;
+            self.hand(move || Report::Sent(row, send(&app, &gateway, item, outbound, typed)));
+        }
+        for item in work.typings {
+            if let Gateway::Waha(waha) = gateway {
+                let waha = waha.clone();
+                self.senders.run(Box::new(move || waha.show_typing(&item.chat_id)));
+            }
+        }
+        for item in work.looks {
+            let gateway = gateway.clone();
+            let since = item.attempt_at.unwrap_or(0);
+            self.hand(move || {
+                let seen = match &gateway {
+                    // the simulator delivers or dies with us: what it was given before a crash is gone
+                    Gateway::Simulator => LookOutcome::Absent,
+                    Gateway::Waha(waha) => waha.look(&item.chat_id, item.wa_id.as_deref(), item.text.as_deref(), since),
+                    Gateway::None => LookOutcome::CannotTell("not_connected".into()),
+                };
+                Report::Looked(item.id, seen)
+            });
+        }
+    }
+
+    /// Takes what the reports say about the gateway itself; passes the rest on to be written.
+    fn note(&mut self, reports: Vec<Report>) -> Vec<Report> {
+        let now = Instant::now();
+        let before = self.breaker.is_open();
+        let mut rest = Vec::with_capacity(reports.len());
+        for report in reports {
+            self.inflight = self.inflight.saturating_sub(1);
+            match &report {
+                Report::Ids(found) => {
+                    self.ids_asked = false;
+                    match found {
+                        Some(ids) => {
+                            self.ids = *ids;
+                            self.breaker.worked(now);
+                        }
+                        None => self.breaker.failed(now, "gateway_unreachable"),
+                    }
+                    continue;
+                }
+                Report::Sent(_, outcome) => {
+                    let at = match outcome {
+                        SendOutcome::Accepted(_) => 0,
+                        SendOutcome::Later { .. } => 1,
+                        SendOutcome::Refused(_) => 2,
+                        SendOutcome::Unknown { .. } => 3,
+                    };
+                    self.app.counters.sends[at].fetch_add(1, Ordering::Relaxed);
+                    match outcome {
+                        SendOutcome::Later { gateway_down: true, cause, .. } | SendOutcome::Unknown { cause, .. } => self.breaker.failed(now, cause),
+                        SendOutcome::Later { .. } => {}
+                        _ => self.breaker.worked(now),
+                    }
+                }
+                Report::Looked(_, LookOutcome::CannotTell(_)) => {}
+                Report::Looked(..) => self.breaker.worked(now),
+            }
+            rest.push(report);
+        }
+        if before != self.breaker.is_open() {
+            self.tell_line();
+        }
+        rest
+    }
+
+    /// Shows pages how the line is.
+    fn tell_line(&self) {
+        let state = LineState { open: self.breaker.is_open(), cause: self.breaker.cause.clone(), since_at: self.app.now_ms() };
+        tracing::warn!(channel = self.channel_id, open = state.open, cause = %state.cause, "line to the gateway");
+        self.app.lines.lock().unwrap_or_else(PoisonError::into_inner).insert(self.channel_id, state.clone());
+        let done = self.app.store.submit_background::<(), StoreError, _>(move |tx| {
+            tx.emit("alert", None, serde_json::json!({"kind": if state.open { "gateway_down" } else { "gateway_up" }, "cause": state.cause}))
+        });
+        if let Err(error) = done {
+            tracing::debug!(%error, "the pages were not told");
+        }
+    }
+}
+
+/// Opens after failures in a row, lets one probe through every 30 s, closes on one success.
+#[derive(Default)]
+struct Breaker {
+    failures: u32,
+    opened: Option<Instant>,
+    probed: Option<Instant>,
+    worked: Option<Instant>,
+    cause: String,
+}
+
+impl Breaker {
+    fn is_open(&self) -> bool {
+        self.opened.is_some()
+    }
+    fn allows(&self, now: Instant) -> bool {
+        self.opened.is_none_or(|opened| now.duration_since(self.probed.unwrap_or(opened)) >= BREAKER_PROBE)
+    }
+    fn tried(&mut self, now: Instant) {
+        if self.is_open() {
+            self.probed = Some(now);
+        }
+    }
+    fn worked(&mut self, now: Instant) {
+        self.worked = Some(now);
+        self.close();
+    }
+    fn close(&mut self) {
+        self.failures = 0;
+        self.opened = None;
+        self.probed = None;
+    }
+    fn failed(&mut self, now: Instant, cause: &str) {
+        self.failures += 1;
+        let alive = self.worked.is_some_and(|at| now.duration_since(at) < BREAKER_GRACE);
+        if self.failures >= BREAKER_FAILURES && !alive && self.opened.is_none() {
+            self.opened = Some(now);
+            self.probed = Some(now);
+            cause.clone_into(&mut self.cause);
+        }
+    }
+}
+
+fn gateway_of(app: &App, settings: &Settings, channel: &Channel) -> Gateway {
+    if channel.kind == "simulator" || settings.text("whatsapp.provider") == "simulator" {
+        return Gateway::Simulator;
+    }
+    if settings.text("waha.url").is_empty() || settings.text("whatsapp.provider") != "waha" {
+        return Gateway::None;
+    }
+    let timeout = settings.millis("queue.send_timeout_ms");
+    Gateway::Waha(Box::new(Waha::new(app.http.clone(), settings.text("waha.url"), settings.text("waha.api_key"), &channel.session, timeout)))
+}
+
+/// What one transaction may do.
+struct Plan {
+    limit: usize,
+    sends: usize,
+    mint: bool,
+    typing: bool,
+    channel: Channel,
+    settings: Arc<Settings>,
+    timeout_ms: i64,
+}
+
+/// What is to be done after the commit.
+#[derive(Default)]
+struct Work {
+    sends: Vec<(Item, Outbound)>,
+    typings: Vec<Item>,
+    looks: Vec<Item>,
+}
+
+/// Writes down what the calls came to.
+fn record(tx: &Tx<'_>, reports: Vec<Report>, timeout_ms: i64) -> Result<(), StoreError> {
+    for report in reports {
+        match report {
+            Report::Sent(id, SendOutcome::Accepted(wa_id)) => outbox::accept(tx, id, wa_id.as_deref())?,
+            Report::Sent(id, SendOutcome::Refused(cause)) => {
+                if cause == "timelock" {
+                    let channel_id = tx.query_row("SELECT channel_id FROM outbox WHERE id = ?1", [id], |row| row.get(0))?;
+                    channel::lock_first_contacts(tx, channel_id, Some(tx.now_ms + 3_600_000))?;
+                }
+                outbox::fail(tx, id, &cause)?;
+            }
+            Report::Sent(id, SendOutcome::Later { cause, wait_ms, .. }) => {
+                let attempts: i64 = tx.query_row("SELECT attempts FROM outbox WHERE id = ?1", [id], |row| row.get(0))?;
+                outbox::postpone(tx, id, tx.process_ms + outbox::backoff_ms(attempts, wait_ms), &cause)?;
+            }
+            Report::Sent(id, SendOutcome::Unknown { cause, answered }) => {
+                // an answered call is over inside the gateway; a silent one may still be under way until its timeout
+                let (attempt_at, attempts): (Option<i64>, i64) =
+                    tx.query_row("SELECT attempt_at, attempts FROM outbox WHERE id = ?1", [id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                let over = attempt_at.unwrap_or(tx.process_ms) + if answered { 0 } else { timeout_ms };
+                outbox::lose(tx, id, &cause, over + SETTLE_MARGIN_MS)?;
+                if attempts >= MOST_UNKNOWN {
+                    outbox::park(tx, id, &cause)?;
+                }
+            }
+            Report::Looked(id, LookOutcome::Found(wa_id)) => outbox::accept(tx, id, wa_id.as_deref())?,
+            Report::Looked(id, LookOutcome::Absent) => outbox::missing(tx, id)?,
+            Report::Looked(id, LookOutcome::CannotTell(cause)) => {
+                let lookups: i64 = tx.query_row("SELECT lookups FROM outbox WHERE id = ?1", [id], |row| row.get(0))?;
+                if lookups + 1 >= MOST_LOOKUPS {
+                    outbox::park(tx, id, &cause)?;
+                } else {
+                    outbox::look_again(tx, id, tx.process_ms + outbox::backoff_ms(lookups + 2, 0))?;
+                }
+            }
+            Report::Ids(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Checks what is due once more and takes it.
+fn claim(tx: &Tx<'_>, app: &App, plan: &Plan) -> Result<Work, StoreError> {
+    let mut work = Work::default();
+    if plan.limit == 0 {
+        return Ok(work);
+    }
+    for item in outbox::unsettled(tx, plan.channel.id, tx.process_ms, plan.limit)? {
+        // pushed on so that it is not asked about twice while the answer is under way
+        tx.execute("UPDATE outbox SET due_at = ?2 WHERE id = ?1", (item.id, tx.process_ms + 60_000))?;
+        work.looks.push(item);
+    }
+    let room = plan.limit.saturating_sub(work.looks.len());
+    let quiet_ms = plan.settings.int("bot.quiet_ms");
+    for item in outbox::due(tx, plan.channel.id, tx.process_ms, room)? {
+        if item.valid_until < tx.process_ms {
+            outbox::expire(tx, item.id)?;
+            continue;
+        }
+        if item.priority == 2 && item.opted_out {
+            outbox::cancel(tx, item.id, "opted_out")?;
+            continue;
+        }
+        let newer = item.author == "bot" && item.turn_to_id.zip(item.last_in_id).is_some_and(|(to, last)| last > to);
+        if newer && quiet_ms > 0 && item.attempts == 0 && item.by_bot && turn::supersede(tx, item.conversation_id, item.message_id, quiet_ms)? {
+            continue;
+        }
+        if !item.answered_us {
+            if let Some((until, cause)) = first_contact_waits(tx, plan)? {
+                outbox::postpone(tx, item.id, until, cause)?;
+                continue;
+            }
+        }
+        let text = match fresh_text(tx, app, plan, &item)? {
+            Some(text) => text,
+            None => {
+                outbox::cancel(tx, item.id, "package_gone")?;
+                continue;
+            }
+        };
+        if plan.typing && item.typing_at.is_none() && item.priority < 2 && matches!(item.kind.as_str(), "text" | "image") {
+            let length = text.as_deref().map_or(20, |text| text.chars().count().min(300)) as u64;
+            let show = (length * 1000 / TYPING_CPS).clamp(TYPING_MS.0, TYPING_MS.1);
+            outbox::typing(tx, item.id, tx.process_ms + ids::draw(show * 7 / 10, show) as i64)?;
+            work.typings.push(item);
+            continue;
+        }
+        if work.sends.len() >= plan.sends {
+            continue;
+        }
+        let changed = text.as_deref().filter(|fresh| item.text.as_deref() != Some(*fresh)).map(str::to_owned);
+        let minted = (plan.mint && item.wa_id.is_none()).then(ids::message_id);
+        if !outbox::claim(tx, &item, minted.as_deref(), changed.as_deref())? {
+            continue;
+        }
+        if !item.answered_us {
+            tx.count("first_contacts", 1);
+        }
+        let outbound = Outbound {
+            chat_id: item.chat_id.clone(),
+            kind: item.kind.clone(),
+            text,
+            wa_id: minted.or_else(|| item.wa_id.clone().filter(|_| plan.mint)),
+            file: None,
+            place: place_of(&item),
+        };
+        work.sends.push((item, outbound));
+    }
+    Ok(work)
+}
+
+/// The words as of now; `Ok(None)` when what they speak of is gone.
+#[allow(clippy::option_option)] // outer: may it go out; inner: has it words
+fn fresh_text(tx: &Tx<'_>, app: &App, plan: &Plan, item: &Item) -> Result<Option<Option<String>>, StoreError> {
+    let Some(recipe) = item.render.as_deref().and_then(|json| serde_json::from_str::<Recipe>(json).ok()) else {
+        return Ok(Some(item.text.clone()));
+    };
+    let catalog = app.catalog.at(tx)?;
+    Ok(recipe.render(&catalog, plan.settings.day_of(tx.now_ms)).map(Some))
+}
+
+fn place_of(item: &Item) -> Option<(f64, f64, String)> {
+    let extra: serde_json::Value = serde_json::from_str(item.extra.as_deref()?).ok()?;
+    let place = &extra["location"];
+    Some((place["latitude"].as_f64()?, place["longitude"].as_f64()?, place["name"].as_str().unwrap_or("").to_owned()))
+}
+
+/// Until when (process clock) writing first has to wait, and why.
+fn first_contact_waits(tx: &Tx<'_>, plan: &Plan) -> Result<Option<(i64, &'static str)>, StoreError> {
+    let wait = |ms: i64| tx.process_ms + ms.clamp(1_000, 3_600_000);
+    if let Some(until) = plan.channel.first_contact_until_at.filter(|until| *until > tx.now_ms) {
+        return Ok(Some((wait(until - tx.now_ms), "timelock")));
+    }
+    if plan.channel.capping.as_deref() == Some("CAPPED") {
+        return Ok(Some((wait(3_600_000), "capped")));
+    }
+    let today = plan.settings.day_of(tx.now_ms).to_string();
+    let mut query = tx.prepare_cached("SELECT ifnull(sum(n), 0) FROM daily_count WHERE day = ?1 AND name = 'first_contacts'")?;
+    let used: i64 = query.query_row([today], |row| row.get(0))?;
+    Ok((used >= plan.settings.int("queue.daily_new_contacts")).then(|| (wait(1_800_000), "daily_cap")))
+}
+
+/// Makes the call.
+fn send(app: &Arc<App>, gateway: &Gateway, item: Item, mut outbound: Outbound, typed: bool) -> SendOutcome {
+    if let Some((sha, mime, name)) = &item.file {
+        match std::fs::read(media::path(&app.store.dir, sha)) {
+            Ok(bytes) => outbound.file = Some((bytes, mime.clone(), name.clone().unwrap_or_else(|| "file".into()))),
+            Err(_) => return SendOutcome::Refused("file_missing".into()),
+        }
+    } else if matches!(outbound.kind.as_str(), "image" | "document" | "video" | "voice") {
+        return SendOutcome::Refused("file_missing".into());
+    }
+    match gateway {
+        Gateway::Simulator => simulator::deliver(app, &item, &outbound),
+        Gateway::Waha(waha) => {
+            let outcome = waha.send(&outbound);
+            if typed && matches!(outbound.kind.as_str(), "document" | "video" | "location") {
+                waha.stop_typing(&outbound.chat_id);
+            }
+            outcome
+        }
+        Gateway::None => SendOutcome::Later { cause: "not_connected".into(), wait_ms: 0, gateway_down: true },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_breaker_opens_probes_and_closes() {
+        let (mut breaker, start) = (Breaker::default(), Instant::now());
+        for _ in 0..BREAKER_FAILURES {
+            assert!(breaker.allows(start));
+            breaker.failed(start, "refused");
+        }
+        assert!(breaker.is_open() && !breaker.allows(start + Duration::from_secs(29)));
+        assert!(breaker.allows(start + Duration::from_secs(30)));
+        breaker.tried(start + Duration::from_secs(30));
+        assert!(!breaker.allows(start + Duration::from_secs(31)));
+        breaker.worked(start + Duration::from_secs(32));
+        assert!(!breaker.is_open());
+        for _ in 0..50 {
+            breaker.failed(start + Duration::from_secs(33), "gateway_500"); // a success one second ago: alive
+        }
+        assert!(!breaker.is_open());
+    }
+}

@@ -1,0 +1,153 @@
+//! Watches the gateway: its session, its restarts, mute sessions; pulls from its history what the webhook missed;
+//! learns the phones behind LIDs. WAHA keeps no queue of its own: what it could not deliver is only in the history.
+
+use crate::app::App;
+use crate::chat::channel::{self, Channel, Report};
+use crate::chat::intake::{self, Receipt, Rules};
+use crate::db::StoreError;
+use crate::kernel::phone::Phone;
+use crate::people::identity;
+use crate::wire::waha;
+use crate::wire::waha_api::Waha;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+
+/// Messages a page of history.
+const PAGE: usize = 100;
+/// Pages in one pull; the rest follows in the next.
+const MOST_PAGES: usize = 50;
+/// History is pulled from a little before the last known point: events are unordered.
+const OVERLAP_MS: i64 = 10 * 60_000;
+/// On the first pull, how far back.
+const FIRST_PULL_MS: i64 = 24 * 3_600_000;
+/// Between pulls without a reason.
+const PULL_EVERY_MS: i64 = 15 * 60_000;
+/// Messages older than this are stored without an answer of the bot.
+const STALE_MS: i64 = 24 * 3_600_000;
+/// LIDs asked about in one look; each is asked again later and later.
+const LIDS: usize = 10;
+
+/// What the watch remembers between looks; all of it can be learnt anew.
+#[derive(Default)]
+pub struct Watch {
+    lid_tries: HashMap<String, (u32, i64)>,
+    muted_alarm_at: i64,
+}
+
+impl Watch {
+    /// One look at every WAHA number.
+    pub fn look(&mut self, app: &App) {
+        let settings = app.settings();
+        if settings.text("whatsapp.provider") != "waha" || settings.text("waha.url").is_empty() {
+            return;
+        }
+        let mut channels = app.store.read_blocking(channel::list).unwrap_or_default();
+        channels.retain(|channel| channel.kind == "waha");
+        if channels.is_empty() {
+            let session = settings.text("waha.session").to_owned();
+            let made = app.store.write_blocking(move |tx| -> Result<_, StoreError> {
+                let id = channel::ensure(tx, &session, None)?;
+                channel::find(tx, id)
+            });
+            channels.extend(made.unwrap_or(None));
+        }
+        for channel in channels {
+            let waha = Waha::new(app.http.clone(), settings.text("waha.url"), settings.text("waha.api_key"), &channel.session, settings.millis("queue.send_timeout_ms"));
+            if let Err(error) = self.look_at(app, &channel, &waha) {
+                tracing::debug!(%error, session = %channel.session, "the gateway was not asked");
+            }
+        }
+    }
+
+    fn look_at(&mut self, app: &App, channel: &Channel, waha: &Waha) -> anyhow::Result<()> {
+        let id = channel.id;
+        let Some(state) = waha.session_state()? else { return Ok(()) };
+        let status = state["status"].as_str().unwrap_or("UNKNOWN").to_owned();
+        let (capping, timelock) = waha::limits_of(&state["me"]);
+        let phone = state["me"]["id"].as_str().and_then(|id| id.split(['@', ':']).next()).and_then(Phone::from_digits);
+        let lid = waha::lid_of(state["me"]["lid"].as_str());
+        let engine = state["engine"]["engine"].as_str().map(str::to_owned);
+        let (word, was) = (status.clone(), channel.status.clone());
+        app.store.write_blocking(move |tx| -> Result<(), StoreError> {
+            if let Some(engine) = engine {
+                tx.execute("UPDATE channel SET engine = ?2 WHERE id = ?1 AND engine IS NOT ?2", (id, engine))?;
+            }
+            channel::report(tx, id, &Report { status: &word, timelock, capping: capping.as_deref(), phone: phone.as_ref(), lid: lid.as_deref() })
+        })?;
+        if status != "WORKING" {
+            return Ok(());
+        }
+        // without a start time (older gateways) only our own downtime and the clock call for a pull
+        let started = waha.started_at().unwrap_or(None);
+        let restarted = started.is_some() && started != channel.gateway_started_at;
+        let came_back = was != "WORKING";
+        let late = channel.reconciled_to_at.is_none_or(|at| app.now_ms() - at > PULL_EVERY_MS);
+        if restarted || came_back || late {
+            let found = pull(app, channel, waha)?;
+            let now = app.now_ms();
+            app.store.write_blocking(move |tx| -> Result<(), StoreError> {
+                tx.execute("UPDATE channel SET gateway_started_at = ifnull(?2, gateway_started_at), reconciled_to_at = ?3 WHERE id = ?1", (id, started, now))?;
+                if found > 0 {
+                    tx.audit("system", "history.pulled", &format!("channel:{id}"), &json!({"messages": found}).to_string())?;
+                }
+                Ok(())
+            })?;
+            // WORKING, not restarted, and yet messages had gone by: the webhook is mute
+            if found > 0 && !restarted && !came_back && channel.reconciled_to_at.is_some() && now - self.muted_alarm_at > PULL_EVERY_MS {
+                self.muted_alarm_at = now;
+                tracing::warn!(found, "history held messages the webhook never brought");
+                app.store.write_blocking(move |tx| tx.emit("alert", None, json!({"kind": "session_mute", "found": found})))?;
+            }
+        }
+        self.learn_lids(app, channel, waha)
+    }
+
+    fn learn_lids(&mut self, app: &App, channel: &Channel, waha: &Waha) -> anyhow::Result<()> {
+        let channel_id = channel.id;
+        let now = app.store.clock.process_ms();
+        let unresolved = app.store.read_blocking(|connection| identity::unresolved(connection, channel_id, 200))?;
+        let due: Vec<String> = unresolved.into_iter().filter(|lid| self.lid_tries.get(lid).is_none_or(|(_, at)| *at <= now)).take(LIDS).collect();
+        for lid in due {
+            match waha.phone_of_lid(&lid)?.as_deref().and_then(Phone::from_digits) {
+                Some(phone) => {
+                    self.lid_tries.remove(&lid);
+                    app.store.write_blocking(move |tx| identity::learn_phone(tx, channel_id, &lid, &phone).map(|_| ()))?;
+                }
+                None => {
+                    let tries = self.lid_tries.get(&lid).map_or(0, |(tries, _)| *tries) + 1;
+                    self.lid_tries.insert(lid, (tries, now + 60_000 * i64::from(2u32.pow(tries.min(10)))));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Pulls what is newer than the last known point; returns how many messages were news.
+fn pull(app: &App, channel: &Channel, waha: &Waha) -> anyhow::Result<usize> {
+    let settings = app.settings();
+    let since = channel.reconciled_to_at.unwrap_or(app.now_ms() - FIRST_PULL_MS) - OVERLAP_MS;
+    let quiet_ms = settings.on("bot.enabled").then(|| settings.int("bot.quiet_ms"));
+    let mut found = 0;
+    for page in 0..MOST_PAGES {
+        if app.is_stopping() {
+            break;
+        }
+        let history = waha.history(since, PAGE, page * PAGE)?;
+        // oldest first, whatever order the engine gives
+        let mut messages = history.messages;
+        messages.sort_by_key(|message| message["timestamp"].as_f64().unwrap_or(0.0) as i64);
+        for payload in messages {
+            let envelope = json!({"event": "message.any", "session": waha.session, "payload": payload});
+            let Ok(delivery) = waha::parse(&envelope) else { continue };
+            let raw = Value::to_string(&envelope);
+            let rules = Rules { quiet_ms, stale_after_ms: Some(STALE_MS) };
+            let receipt = app.store.write_blocking(move |tx| intake::take(tx, &delivery, raw.as_bytes(), rules))?;
+            found += usize::from(matches!(receipt, Receipt::Message { .. }));
+        }
+        if history.count == 0 {
+            break;
+        }
+    }
+    Ok(found)
+}

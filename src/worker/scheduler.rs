@@ -1,0 +1,58 @@
+//! Chores by the clock: settings that another process changed, idle handovers back to the bot, pruning, the
+//! gateway's state, LIDs without a phone, and history after a gap.
+
+use super::reconcile;
+use crate::app::App;
+use crate::chat::{handover, intake, outbox};
+use crate::db::{StoreError, event};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How often another process's changes are looked for.
+const TICK: Duration = Duration::from_millis(250);
+/// Chores of the minute.
+const MINUTE: Duration = Duration::from_secs(60);
+/// How often the gateway's own state is asked.
+const GATEWAY: Duration = Duration::from_secs(30);
+/// Rows pruned at once, so that nobody waits long for the writer.
+const PRUNE: usize = 2_000;
+
+/// Runs until the program ends.
+pub fn run(app: &Arc<App>) {
+    let long_ago = Instant::now().checked_sub(MINUTE * 2).unwrap_or_else(Instant::now);
+    let (mut minute, mut gateway) = (long_ago, long_ago);
+    let mut watch = reconcile::Watch::default();
+    while !app.is_stopping() {
+        match app.refresh_settings() {
+            Ok(true) => gateway = long_ago, // perhaps another gateway
+            Ok(false) => {}
+            Err(error) => tracing::debug!(%error, "settings were not read"),
+        }
+        if minute.elapsed() >= MINUTE {
+            minute = Instant::now();
+            if let Err(error) = chores(app) {
+                tracing::warn!(%error, "chores wait for the store");
+            }
+        }
+        if gateway.elapsed() >= GATEWAY {
+            gateway = Instant::now();
+            watch.look(app);
+        }
+        app.chores.wait(TICK);
+    }
+}
+
+fn chores(app: &App) -> Result<(), StoreError> {
+    let settings = app.settings();
+    let resume_ms = settings.int("bot.resume_after_min") * 60_000;
+    let raw_days = settings.int("store.raw_days");
+    app.store.write_blocking(move |tx| -> Result<(), StoreError> {
+        for id in handover::idle(tx, tx.now_ms - resume_ms, 200)? {
+            handover::to_bot(tx, id, "system", "idle")?;
+        }
+        outbox::replan(tx)?;
+        event::prune(tx, tx.now_ms, PRUNE)?;
+        intake::prune(tx, raw_days, PRUNE)?;
+        Ok(())
+    })
+}
