@@ -188,7 +188,7 @@ CREATE TABLE message (
   edited_at       INTEGER,
   revoked_at      INTEGER,
   turn_id         INTEGER REFERENCES turn (id), -- bot messages: the turn that made it
-  campaign_code   TEXT                  -- code recognised in it
+  campaign_code   TEXT                  -- our messages: the campaign they answer (what customers wrote: see touch)
 ) STRICT;
 CREATE UNIQUE INDEX message_wa_id ON message (channel_id, direction, wa_id) WHERE wa_id IS NOT NULL;
 CREATE INDEX message_thread ON message (conversation_id, at, id);
@@ -375,7 +375,6 @@ CREATE TABLE outbox (
 CREATE INDEX outbox_due ON outbox (channel_id, priority, due_at) WHERE state = 'due';
 CREATE INDEX outbox_unknown ON outbox (channel_id, due_at) WHERE state = 'unknown';
 CREATE INDEX outbox_line ON outbox (conversation_id, id) WHERE state IN ('due', 'sending', 'unknown');
-CREATE INDEX outbox_sending ON outbox (channel_id) WHERE state = 'sending';
 CREATE INDEX outbox_dead ON outbox (state, id) WHERE state IN ('failed', 'parked', 'expired');
 
 -- Phase moves, each with the message that caused it. cause 'correction' = a person's, may go backward.
@@ -472,7 +471,7 @@ CREATE TABLE audit (
   detail TEXT NOT NULL,                 -- JSON or a digest; never a secret
   hash   BLOB NOT NULL                  -- SHA-256(previous hash || at || actor || action || object || detail)
 ) STRICT;
-CREATE INDEX audit_action ON audit (action, seq);
+CREATE INDEX audit_action ON audit (action, seq) WHERE action NOT IN ('message.in', 'message.out');
 
 -- What customers bought, from an import or (later) from bookings.
 CREATE TABLE purchase (

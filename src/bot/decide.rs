@@ -387,6 +387,7 @@ mod tests {
                 suggested_code: None,
                 language: None,
                 waiting_since_at: None,
+                first_code: None,
             },
             heard: texts.iter().enumerate().map(|(at, text)| Heard { id: at as i64 + 1, kind: "text".into(), text: Some((*text).to_owned()), extra: None }).collect(),
             met_before: false,

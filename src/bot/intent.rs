@@ -1,5 +1,8 @@
 //! What a message asks for, by its words. Names of intents are those of the agency's labelled messages.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 /// The phrase lists, most telling first. A phrase of several words must stand as such.
 const PHRASES: &[(&str, &[&str])] = &[
     ("opt_out", &["stop", "berhenti", "unsubscribe", "jangan kirim pesan lagi", "jangan wa saya lagi", "berhenti berlangganan"]),
@@ -120,29 +123,44 @@ fn words(text: &str) -> Vec<String> {
     text.to_lowercase().replace(['\'', '’'], "").split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
+/// One phrase: which intent, which of its phrases, its words.
+struct Phrase {
+    rank: usize,
+    at: usize,
+    words: Vec<&'static str>,
+}
+
+/// Phrases by their first word, so that a message costs as many look-ups as it has words.
+static BY_FIRST_WORD: LazyLock<HashMap<&'static str, Vec<Phrase>>> = LazyLock::new(|| {
+    let mut index: HashMap<&'static str, Vec<Phrase>> = HashMap::new();
+    for (rank, (_, phrases)) in PHRASES.iter().enumerate() {
+        for (at, phrase) in phrases.iter().enumerate() {
+            let words: Vec<&str> = phrase.split(' ').collect();
+            index.entry(words[0]).or_default().push(Phrase { rank, at, words });
+        }
+    }
+    index
+});
+
+/// Single words that are a command only when they are nearly all there is.
+const COMMANDS: usize = 3;
+
 /// Intents found, most telling first.
 pub fn detect(text: &str) -> Vec<&'static str> {
     let words = words(text);
-    let found = |phrase: &str, negatable: bool| {
-        let wanted: Vec<&str> = phrase.split(' ').collect();
-        words.windows(wanted.len()).enumerate().any(|(at, window)| {
-            let meets = window.iter().zip(&wanted).all(|(word, want)| word == want);
-            meets && !(negatable && words[at.saturating_sub(3)..at].iter().any(|word| NEGATIONS.contains(&word.as_str())))
-        })
-    };
-    let mut intents = Vec::new();
-    for (intent, phrases) in PHRASES {
-        let negatable = NEGATABLE.contains(intent);
-        let hit = phrases.iter().any(|phrase| found(phrase, negatable));
-        // STOP is a command only when it is all there is
-        let short_enough = !matches!(*intent, "opt_out") || words.len() <= 3 || phrases[3..].iter().any(|phrase| found(phrase, false));
-        // a nod is a nod only in a short message
-        let nod = *intent != "affirm" || words.len() <= 4;
-        if hit && short_enough && nod {
-            intents.push(*intent);
+    let mut found = [false; PHRASES.len()];
+    for (start, word) in words.iter().enumerate() {
+        for phrase in BY_FIRST_WORD.get(word.as_str()).into_iter().flatten() {
+            let intent = PHRASES[phrase.rank].0;
+            let meets = words.len() >= start + phrase.words.len() && words[start..].iter().zip(&phrase.words).all(|(word, want)| word == want);
+            let negated = NEGATABLE.contains(&intent) && words[start.saturating_sub(3)..start].iter().any(|word| NEGATIONS.contains(&word.as_str()));
+            let alone = words.len() <= 3 || intent != "opt_out" || phrase.at >= COMMANDS;
+            // a nod is a nod only in a short message
+            let nod = intent != "affirm" || words.len() <= 4;
+            found[phrase.rank] |= meets && !negated && alone && nod;
         }
     }
-    intents
+    PHRASES.iter().zip(found).filter(|(_, found)| *found).map(|((intent, _), _)| *intent).collect()
 }
 
 #[cfg(test)]

@@ -46,10 +46,12 @@ pub struct Conversation {
     pub language: Option<String>,
     /// Since when a person is awaited.
     pub waiting_since_at: Option<i64>,
+    /// Campaign of the first touch.
+    pub first_code: Option<String>,
 }
 
 const SELECT: &str = "SELECT id, contact_id, channel_id, chat_id, phase, package_code, handler, handler_at, last_in_id, last_in_at, answered_id, turn_due_at,
-    low_confidence, party_size, month, suggested_code, language, waiting_since_at FROM conversation";
+    low_confidence, party_size, month, suggested_code, language, waiting_since_at, first_code FROM conversation";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Conversation> {
     Ok(Conversation {
@@ -71,6 +73,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Conversation> {
         suggested_code: row.get(15)?,
         language: row.get(16)?,
         waiting_since_at: row.get(17)?,
+        first_code: row.get(18)?,
     })
 }
 
@@ -103,7 +106,27 @@ pub fn open(tx: &Tx<'_>, channel_id: i64, contact_id: i64, party: &Party, at: i6
         at,
     ))?;
     tx.count("conversations.new", 1);
-    Ok(query.query_row((contact_id, channel_id), from_row)?)
+    Ok(Conversation {
+        id: tx.last_insert_rowid(),
+        contact_id,
+        channel_id,
+        chat_id: party.chat_id.clone(),
+        phase: Phase::Leads,
+        package_code: None,
+        by_bot: true,
+        handler_at: None,
+        last_in_id: None,
+        last_in_at: None,
+        answered_id: 0,
+        turn_due_at: None,
+        low_confidence: 0,
+        party_size: None,
+        month: None,
+        suggested_code: None,
+        language: None,
+        first_code: None,
+        waiting_since_at: None,
+    })
 }
 
 /// Quiet windows that a customer who keeps typing can stretch the wait to.

@@ -176,7 +176,8 @@ pub struct Outgoing<'a> {
     pub priority: Priority,
 }
 
-/// Puts a message into thread and queue; returns the message id. The queue is woken after the commit.
+/// Puts a message into thread and queue; returns the message id. The caller moves the conversation along
+/// (`conversation::wrote`). The queue is woken after the commit.
 pub fn enqueue(tx: &Tx<'_>, new: &Outgoing<'_>) -> Result<i64, StoreError> {
     let message_id = message::insert(
         tx,
@@ -203,7 +204,6 @@ pub fn enqueue(tx: &Tx<'_>, new: &Outgoing<'_>) -> Result<i64, StoreError> {
          VALUES (?1, ?2, ?3, ?4, 'due', ?5, ?6, ?7, ?8, ?9)",
     )?
     .execute((message_id, new.conversation_id, new.channel_id, new.priority as i64, tx.process_ms, tx.process_ms + valid, new.render, new.generation, tx.now_ms))?;
-    super::conversation::wrote(tx, new.conversation_id, message_id, tx.now_ms)?;
     tx.wake_outbox();
     Ok(message_id)
 }
@@ -380,18 +380,31 @@ pub fn postpone(tx: &Tx<'_>, id: i64, due_at: i64, cause: &str) -> Result<(), St
 
 /// The gateway has the message, under `wa_id` if it told. An echo that was stored as a message of its own becomes this one.
 pub fn accept(tx: &Tx<'_>, id: i64, wa_id: Option<&str>) -> Result<(), StoreError> {
-    let Some(state) = step(tx, id, Happening::Accept)?.or(step(tx, id, Happening::Find)?) else { return Ok(()) };
-    let (message_id, conversation_id, channel_id): (i64, i64, i64) =
-        tx.prepare_cached("SELECT message_id, conversation_id, channel_id FROM outbox WHERE id = ?1")?.query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let found: Option<(String, i64, i64, i64, Option<String>)> = tx
+        .prepare_cached("SELECT o.state, o.message_id, o.conversation_id, o.channel_id, m.wa_id FROM outbox o JOIN message m ON m.id = o.message_id WHERE o.id = ?1")?
+        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))
+        .optional()?;
+    let Some((state, message_id, conversation_id, channel_id, chosen)) = found else { return Ok(()) };
+    let state = State::parse(&state).and_then(|state| state.after(Happening::Accept).or(state.after(Happening::Find)));
+    let Some(state) = state else { return Ok(()) };
     tx.prepare_cached("UPDATE outbox SET state = ?2, sent_at = ?3, last_cause = NULL WHERE id = ?1")?.execute((id, state.as_str(), tx.now_ms))?;
-    if let Some(wa_id) = wa_id {
-        if let Some(echo) = message::by_wa_id(tx, channel_id, true, wa_id)?.filter(|known| known.id != message_id) {
-            adopt_echo(tx, echo.id, conversation_id)?;
+    let told = wa_id.filter(|told| chosen.as_deref() != Some(*told));
+    if let Some(told) = told {
+        let holder = message::by_wa_id(tx, channel_id, true, told)?;
+        let free = match holder {
+            Some(echo) if echo.conversation_id == conversation_id => adopt_echo(tx, echo.id, conversation_id)?,
+            // a gateway that gives one id twice: this message goes without, receipts stay with the first
+            Some(_) => false,
+            None => true,
+        };
+        if free {
+            tx.prepare_cached("UPDATE message SET wa_id = ?2 WHERE id = ?1")?.execute((message_id, told))?;
+        } else {
+            tx.count("gateway.id_reused", 1);
         }
-        tx.prepare_cached("UPDATE message SET wa_id = ?2 WHERE id = ?1 AND wa_id IS NOT ?2")?.execute((message_id, wa_id))?;
     }
     message::set_status(tx, message_id, conversation_id, "sent", None)?;
-    if let Some(wa_id) = wa_id {
+    if let Some(wa_id) = wa_id.or(chosen.as_deref()) {
         super::intake::apply_early(tx, channel_id, wa_id)?;
     }
     tx.count("sent", 1);
@@ -399,7 +412,12 @@ pub fn accept(tx: &Tx<'_>, id: i64, wa_id: Option<&str>) -> Result<(), StoreErro
 }
 
 /// The gateway's echo of our own send came before its answer and was taken for a message from the phone: undo that.
-fn adopt_echo(tx: &Tx<'_>, echo_id: i64, conversation_id: i64) -> Result<(), StoreError> {
+/// `false` when it is another message of ours that has this id.
+fn adopt_echo(tx: &Tx<'_>, echo_id: i64, conversation_id: i64) -> Result<bool, StoreError> {
+    let is_echo: i64 = tx.query_row("SELECT count(*) FROM message WHERE id = ?1 AND author = 'phone'", [echo_id], |row| row.get(0))?;
+    if is_echo == 0 {
+        return Ok(false);
+    }
     tx.execute("UPDATE webhook_raw SET message_id = NULL WHERE message_id = ?1", [echo_id])?;
     tx.execute("UPDATE conversation SET last_message_id = NULL WHERE id = ?1 AND last_message_id = ?2", (conversation_id, echo_id))?;
     tx.execute("DELETE FROM message_edit WHERE message_id = ?1", [echo_id])?;
@@ -408,7 +426,7 @@ fn adopt_echo(tx: &Tx<'_>, echo_id: i64, conversation_id: i64) -> Result<(), Sto
         "UPDATE conversation SET last_message_id = (SELECT id FROM message WHERE conversation_id = ?1 ORDER BY at DESC, id DESC LIMIT 1) WHERE id = ?1 AND last_message_id IS NULL",
         [conversation_id],
     )?;
-    Ok(())
+    Ok(true)
 }
 
 /// Refused for good: visible, with its cause.
@@ -545,7 +563,7 @@ pub fn discard(tx: &Tx<'_>, actor: &str, id: i64) -> Result<bool, StoreError> {
 /// times and lifetimes beyond their own rule come from a wrong clock and are pulled back.
 pub fn recover_channel(tx: &Tx<'_>, channel_id: i64, look_at: i64) -> Result<usize, StoreError> {
     let ids: Vec<i64> = {
-        let mut query = tx.prepare_cached("SELECT id FROM outbox WHERE state = 'sending' AND channel_id = ?1")?;
+        let mut query = tx.prepare_cached("SELECT id FROM outbox WHERE state IN ('due', 'sending', 'unknown') AND state = 'sending' AND channel_id = ?1")?;
         query.query_map([channel_id], |row| row.get(0))?.collect::<Result<_, _>>()?
     };
     for id in &ids {

@@ -161,7 +161,8 @@ pub struct Bubble {
 
 const BUBBLE: &str = "SELECT m.id, m.wa_id, m.direction, m.author, u.name, m.kind, m.text, m.status, m.at, d.id, d.state, d.mime, d.bytes, d.file_name, d.cause, m.extra,
     (SELECT q.text FROM message q WHERE m.reply_to IS NOT NULL AND q.channel_id = m.channel_id AND q.wa_id = m.reply_to AND q.wa_id IS NOT NULL AND q.direction IN ('in', 'out') LIMIT 1),
-    m.edited_at, m.revoked_at, t.confidence, t.decided_by, t.rule, t.prompt_version, m.campaign_code, o.id, o.state, o.last_cause, o.attempts
+    m.edited_at, m.revoked_at, t.confidence, t.decided_by, t.rule, t.prompt_version,
+    ifnull(m.campaign_code, (SELECT x.code FROM touch x WHERE x.conversation_id = m.conversation_id AND x.message_id = m.id AND x.via <> 'ignored' LIMIT 1)), o.id, o.state, o.last_cause, o.attempts
     FROM message m LEFT JOIN user u ON u.id = m.user_id LEFT JOIN media d ON d.id = m.media_id LEFT JOIN turn t ON t.id = m.turn_id LEFT JOIN outbox o ON o.message_id = m.id";
 
 fn bubble(row: &Row<'_>) -> rusqlite::Result<Bubble> {

@@ -159,27 +159,11 @@ pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decis
         (!decision.trace.is_null()).then(|| decision.trace.to_string()),
     ])?;
     let turn_id = tx.last_insert_rowid();
-    let (first, last) = touch(tx, now.id, &decision.touches)?;
-    let answered = decision.replies.iter().any(|reply| reply.kind == "text");
-    tx.prepare_cached(
-        "UPDATE conversation SET turn_due_at = NULL, turn_failures = 0, answered_id = ?2, package_code = ifnull(?3, package_code), suggested_code = ?4, party_size = ifnull(?5, party_size),
-           month = ifnull(?6, month), language = ?7, low_confidence = ?8, first_code = ifnull(first_code, ?9), last_code = ifnull(?10, last_code),
-           unread_count = CASE WHEN ?11 THEN 0 ELSE unread_count END WHERE id = ?1",
-    )?
-    .execute(rusqlite::params![
-        seen.id, to_id, decision.package_code, decision.suggested_code, decision.party_size, decision.month, decision.language, low, first, last,
-        answered && escalation.is_none(),
-    ])?;
-    phase::advance(tx, seen.id, now.phase, decision.phase, decision.trigger_message_id.or(seen.last_in_id), decision.rule, "bot")?;
+    let (first, last) = touch(tx, &now, &decision.touches)?;
     let code = decision.touches.iter().find(|touch| touch.via != "ignored").map(|touch| touch.code.as_str());
-    if let Some(code) = code {
-        let text_ids = decision.touches.iter().filter(|touch| touch.via == "text").map(|touch| touch.message_id);
-        for id in text_ids {
-            tx.prepare_cached("UPDATE message SET campaign_code = ?2 WHERE id = ?1")?.execute((id, code))?;
-        }
-    }
+    let mut last_message = None;
     for reply in &decision.replies {
-        outbox::enqueue(
+        let message_id = outbox::enqueue(
             tx,
             &Outgoing {
                 conversation_id: seen.id,
@@ -196,11 +180,26 @@ pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decis
                 priority: Priority::Reply,
             },
         )?;
+        last_message = Some(message_id);
         if let Some(id) = reply.package_media_id {
             tx.execute("UPDATE package_media SET sent_count = sent_count + 1 WHERE id = ?1", [id])?;
             tx.audit("bot", "media.sent", &format!("package_media:{id}"), &json!({"conversation": seen.id, "media": reply.media_id}).to_string())?;
         }
     }
+    let answered = decision.replies.iter().any(|reply| reply.kind == "text");
+    tx.prepare_cached(
+        "UPDATE conversation SET turn_due_at = NULL, turn_failures = 0, answered_id = ?2, package_code = ifnull(?3, package_code), suggested_code = ?4, party_size = ifnull(?5, party_size),
+           month = ifnull(?6, month), language = ?7, low_confidence = ?8, first_code = ifnull(first_code, ?9), last_code = ifnull(?10, last_code),
+           unread_count = CASE WHEN ?11 THEN 0 ELSE unread_count END, last_message_id = ifnull(?12, last_message_id), last_at = CASE WHEN ?12 IS NULL THEN last_at ELSE max(last_at, ?13) END
+         WHERE id = ?1",
+    )?
+    .execute(rusqlite::params![
+        seen.id, to_id, decision.package_code, decision.suggested_code, decision.party_size, decision.month, decision.language, low, first, last,
+        answered && escalation.is_none(),
+        last_message,
+        tx.now_ms,
+    ])?;
+    phase::advance(tx, seen.id, now.phase, decision.phase, decision.trigger_message_id.or(seen.last_in_id), decision.rule, "bot")?;
     if decision.opt_out {
         crate::people::contact::opt_out(tx, now.contact_id)?;
     }
@@ -224,11 +223,11 @@ fn silence(tx: &Tx<'_>, conversation: &Conversation, reason: &str) -> Result<(),
     tx.emit("conversation.updated", Some(conversation.id), json!({"handler": "user"}))
 }
 
-fn touch(tx: &Tx<'_>, conversation_id: i64, touches: &[Touch]) -> Result<(Option<String>, Option<String>), StoreError> {
+fn touch(tx: &Tx<'_>, conversation: &Conversation, touches: &[Touch]) -> Result<(Option<String>, Option<String>), StoreError> {
     let (mut first, mut last) = (None, None);
     for touch in touches {
         tx.prepare_cached("INSERT INTO touch (conversation_id, message_id, code, via, detail, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute((
-            conversation_id,
+            conversation.id,
             touch.message_id,
             &touch.code,
             touch.via,
@@ -239,7 +238,7 @@ fn touch(tx: &Tx<'_>, conversation_id: i64, touches: &[Touch]) -> Result<(Option
             tx.count("codes.ignored", 1);
             continue;
         }
-        crate::growth::campaign::met(tx, conversation_id, &touch.code)?;
+        crate::growth::campaign::met(tx, conversation.id, &touch.code, conversation.first_code.is_none())?;
         first.get_or_insert_with(|| touch.code.clone());
         last = Some(touch.code.clone());
     }

@@ -83,7 +83,8 @@ pub fn page(connection: &Connection, before: i64, action: &str, limit: usize) ->
     let sql = if action.is_empty() {
         "SELECT seq, at, actor, action, object, detail FROM audit WHERE seq < ?1 AND ?2 = '' ORDER BY seq DESC LIMIT ?3"
     } else {
-        "SELECT seq, at, actor, action, object, detail FROM audit WHERE seq < ?1 AND action >= ?2 AND action < ?2 || '~' ORDER BY seq DESC LIMIT ?3"
+        "SELECT seq, at, actor, action, object, detail FROM audit WHERE seq < ?1 AND action >= ?2 AND action < ?2 || '~' AND action NOT IN ('message.in', 'message.out')
+         ORDER BY seq DESC LIMIT ?3"
     };
     let mut query = connection.prepare_cached(sql)?;
     let rows = query.query_map((before, action, limit as i64), |row| {

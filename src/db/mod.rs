@@ -140,7 +140,7 @@ impl Store {
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
-        F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+        F: FnMut(&Tx<'_>) -> Result<T, E> + Send + 'static,
     {
         match self.writer.submit(job, writer::Class::Foreground) {
             Ok(waiting) => waiting.await.unwrap_or_else(|_| Err(StoreError::Closed.into())),
@@ -153,7 +153,7 @@ impl Store {
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
-        F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+        F: FnMut(&Tx<'_>) -> Result<T, E> + Send + 'static,
     {
         match self.writer.submit(job, writer::Class::Background) {
             Ok(waiting) => waiting.blocking_recv().unwrap_or_else(|_| Err(StoreError::Closed.into())),
@@ -166,7 +166,7 @@ impl Store {
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
-        F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+        F: FnMut(&Tx<'_>) -> Result<T, E> + Send + 'static,
     {
         self.writer.submit(job, writer::Class::Background)
     }

@@ -1,5 +1,6 @@
 //! The one thread that writes. Jobs that wait together share one transaction and one fsync (group commit), each
-//! inside its own savepoint, so that a bad job does not spoil its neighbours. A caller is answered after the commit.
+//! such that a bad job does not spoil its neighbours. A caller is answered after the commit. A job may be run twice
+//! (the first run undone): it must have no effect outside of its transaction.
 
 use super::audit::{self, Chain};
 use super::setting::SecretKey;
@@ -73,18 +74,20 @@ struct Pending {
     woken: Woken,
     live: Vec<event::Live>,
     counts: Vec<(Cow<'static, str>, i64)>,
+    campaigns: Vec<String>,
 }
 
 impl Pending {
     /// Where it stands, to come back to when a job fails.
-    fn mark(&self) -> (Woken, usize, usize) {
-        (self.woken, self.live.len(), self.counts.len())
+    fn mark(&self) -> (Woken, usize, usize, usize) {
+        (self.woken, self.live.len(), self.counts.len(), self.campaigns.len())
     }
 
-    fn rewind(&mut self, (woken, live, counts): (Woken, usize, usize)) {
+    fn rewind(&mut self, (woken, live, counts, campaigns): (Woken, usize, usize, usize)) {
         self.woken = woken;
         self.live.truncate(live);
         self.counts.truncate(counts);
+        self.campaigns.truncate(campaigns);
     }
 }
 
@@ -116,6 +119,11 @@ impl Tx<'_> {
     /// Adds `n` to today's figure `name`, in this transaction.
     pub fn count(&self, name: impl Into<Cow<'static, str>>, n: i64) {
         self.pending.borrow_mut().counts.push((name.into(), n));
+    }
+
+    /// One more conversation for a campaign; summed up at the end of the batch, many messages carry one code.
+    pub fn campaign_met(&self, code: &str) {
+        self.pending.borrow_mut().campaigns.push(code.to_owned());
     }
 
     /// Appends to the live log; sockets hear of it after the commit.
@@ -153,6 +161,12 @@ impl Tx<'_> {
         self.pending.borrow_mut().woken.settings = true;
     }
 
+    fn flush(&self) -> Result<(), StoreError> {
+        let campaigns = std::mem::take(&mut self.pending.borrow_mut().campaigns);
+        crate::growth::campaign::add_conversations(self, &campaigns)?;
+        self.flush_counts()
+    }
+
     fn flush_counts(&self) -> Result<(), StoreError> {
         let counts = std::mem::take(&mut self.pending.borrow_mut().counts);
         if counts.is_empty() {
@@ -180,7 +194,7 @@ pub fn once<T, E: From<StoreError>>(connection: &mut Connection, clock: &Clock, 
     let transaction = begin(connection).map_err(E::from)?;
     let tx = new_tx(&transaction, clock, key);
     let out = job(&tx)?;
-    tx.flush_counts()?;
+    tx.flush()?;
     drop(tx);
     transaction.commit().map_err(|error| E::from(StoreError::from(error)))?;
     Ok(out)
@@ -192,15 +206,14 @@ trait Job: Send {
 }
 
 struct Typed<T, E, F> {
-    job: Option<F>,
+    job: F,
     out: Option<Result<T, E>>,
     reply: oneshot::Sender<Result<T, E>>,
 }
 
-impl<T: Send, E: From<StoreError> + Send, F: FnOnce(&Tx<'_>) -> Result<T, E> + Send> Job for Typed<T, E, F> {
+impl<T: Send, E: From<StoreError> + Send, F: FnMut(&Tx<'_>) -> Result<T, E> + Send> Job for Typed<T, E, F> {
     fn run(&mut self, tx: &Tx<'_>) -> bool {
-        let Some(job) = self.job.take() else { return false };
-        let out = job(tx);
+        let out = (self.job)(tx);
         let good = out.is_ok();
         self.out = Some(out);
         good
@@ -258,10 +271,10 @@ impl Writer {
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
-        F: FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+        F: FnMut(&Tx<'_>) -> Result<T, E> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job: Box<dyn Job> = Box::new(Typed { job: Some(job), out: None, reply });
+        let job: Box<dyn Job> = Box::new(Typed { job, out: None, reply });
         let mut waiting = lock(&self.shared.waiting);
         if self.shared.closing.load(Ordering::Acquire) || waiting.foreground.len() + waiting.background.len() >= WAITING {
             return Err(StoreError::Closed);
@@ -366,30 +379,52 @@ fn new_tx<'c>(connection: &'c Connection, clock: &Clock, key: &'c SecretKey) -> 
     Tx { connection, now_ms: clock.now_ms(), process_ms: clock.process_ms(), key, pending: RefCell::default(), chain: RefCell::new(None), day: RefCell::new(None) }
 }
 
+/// Runs and commits a batch. First without savepoints, which cost a copy of every page touched; only when a job fails
+/// is all of it undone and the batch run again with a savepoint per job, so that the bad one stands alone.
 fn commit(connection: &mut Connection, clock: &Clock, key: &SecretKey, jobs: &mut [Box<dyn Job>]) -> Result<(Woken, Vec<event::Live>), StoreError> {
+    match attempt(connection, clock, key, jobs, false)? {
+        Some(done) => Ok(done),
+        None => attempt(connection, clock, key, jobs, true)?.ok_or(StoreError::Closed),
+    }
+}
+
+/// `Ok(None)`: a job failed and nothing was kept (only without savepoints).
+fn attempt(
+    connection: &mut Connection,
+    clock: &Clock,
+    key: &SecretKey,
+    jobs: &mut [Box<dyn Job>],
+    apart: bool,
+) -> Result<Option<(Woken, Vec<event::Live>)>, StoreError> {
     let transaction = begin(connection)?;
     let tx = new_tx(&transaction, clock, key);
     TROUBLE.set(None);
     for job in jobs.iter_mut() {
-        tx.prepare_cached("SAVEPOINT job")?.execute([]).map_err(StoreError::from)?;
         let (mark, chain) = (tx.pending.borrow().mark(), *tx.chain.borrow());
-        if job.run(&tx) {
-            tx.prepare_cached("RELEASE job")?.execute([]).map_err(StoreError::from)?;
-            continue;
+        if apart {
+            tx.prepare_cached("SAVEPOINT job")?.execute([])?;
         }
-        if let Some(why) = TROUBLE.take() {
+        let good = job.run(&tx);
+        if let (false, Some(why)) = (good, TROUBLE.take()) {
             return Err(StoreError::Unavailable(why.into())); // dropping the transaction undoes the whole batch
         }
-        tx.pending.borrow_mut().rewind(mark);
-        *tx.chain.borrow_mut() = chain;
-        tx.prepare_cached("ROLLBACK TO job")?.execute([]).map_err(StoreError::from)?;
-        tx.prepare_cached("RELEASE job")?.execute([]).map_err(StoreError::from)?;
+        match (good, apart) {
+            (true, false) => {}
+            (false, false) => return Ok(None),
+            (true, true) => drop(tx.prepare_cached("RELEASE job")?.execute([])?),
+            (false, true) => {
+                tx.pending.borrow_mut().rewind(mark);
+                *tx.chain.borrow_mut() = chain;
+                tx.prepare_cached("ROLLBACK TO job")?.execute([])?;
+                tx.prepare_cached("RELEASE job")?.execute([])?;
+            }
+        }
     }
-    tx.flush_counts()?;
+    tx.flush()?;
     let pending = tx.pending.take();
     drop(tx);
     transaction.commit().map_err(StoreError::from)?;
-    Ok((pending.woken, pending.live))
+    Ok(Some((pending.woken, pending.live)))
 }
 
 /// Notes what is wrong, or ends the process where going on could lose what was promised.

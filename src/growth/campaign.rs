@@ -41,15 +41,28 @@ pub fn put(tx: &Tx<'_>, actor: &str, code: &str, name: &str, package_code: Optio
     tx.audit(actor, "campaign.changed", &format!("campaign:{code}"), name)
 }
 
-/// A conversation met a code; the campaign is made when its code is a package's.
-pub fn met(tx: &Tx<'_>, conversation_id: i64, code: &str) -> Result<(), StoreError> {
-    let before: i64 = tx
-        .prepare_cached("SELECT count(*) FROM (SELECT 1 FROM touch WHERE conversation_id = ?1 AND code = ?2 AND via <> 'ignored' LIMIT 2)")?
-        .query_row((conversation_id, code), |row| row.get(0))?;
-    tx.prepare_cached(
-        "INSERT INTO campaign (code, name, package_code, conversations, created_at) VALUES (?1, ?1, ?1, 1, ?2) ON CONFLICT (code) DO UPDATE SET conversations = conversations + ?3",
-    )?
-    .execute((code, tx.now_ms, i64::from(before <= 1)))?;
+/// A conversation met a code. `first`: it had met no campaign before, so there is no need to look.
+pub fn met(tx: &Tx<'_>, conversation_id: i64, code: &str, first: bool) -> Result<(), StoreError> {
+    let mut seen = tx.prepare_cached("SELECT count(*) FROM (SELECT 1 FROM touch WHERE conversation_id = ?1 AND code = ?2 AND via <> 'ignored' LIMIT 2)")?;
+    if first || seen.query_row((conversation_id, code), |row| row.get::<_, i64>(0))? <= 1 {
+        tx.campaign_met(code);
+    }
+    Ok(())
+}
+
+/// Adds what a batch of work met; a campaign is made when its code is first seen.
+pub fn add_conversations(tx: &Tx<'_>, codes: &[String]) -> Result<(), StoreError> {
+    let mut sums: std::collections::BTreeMap<&str, i64> = std::collections::BTreeMap::new();
+    for code in codes {
+        *sums.entry(code).or_default() += 1;
+    }
+    for (code, n) in sums {
+        tx.prepare_cached(
+            "INSERT INTO campaign (code, name, package_code, conversations, created_at) VALUES (?1, ?1, (SELECT code FROM package WHERE code = ?1), ?3, ?2)
+             ON CONFLICT (code) DO UPDATE SET conversations = conversations + ?3",
+        )?
+        .execute((code, tx.now_ms, n))?;
+    }
     Ok(())
 }
 

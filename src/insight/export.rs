@@ -43,7 +43,8 @@ pub const EXPORTS: &[Export] = &[
         ],
         sql: "SELECT m.wa_id, m.conversation_id, {PHONE}, m.direction, m.author, m.kind, m.text, m.status, m.at,
               ifnull(t.phase, (SELECT p.to_phase FROM phase_transition p WHERE p.conversation_id = m.conversation_id AND p.at <= m.received_at ORDER BY p.id DESC LIMIT 1)),
-              t.confidence, t.decided_by, t.prompt_version, m.campaign_code, c.name, u.name, m.reply_to, m.edited_at, m.revoked_at, h.session
+              t.confidence, t.decided_by, t.prompt_version,
+              ifnull(m.campaign_code, (SELECT x.code FROM touch x WHERE x.conversation_id = m.conversation_id AND x.message_id = m.id AND x.via <> 'ignored' LIMIT 1)), c.name, u.name, m.reply_to, m.edited_at, m.revoked_at, h.session
               FROM message m JOIN conversation v ON v.id = m.conversation_id JOIN contact c ON c.id = v.contact_id JOIN channel h ON h.id = m.channel_id
               LEFT JOIN turn t ON t.id = m.turn_id LEFT JOIN user u ON u.id = m.user_id WHERE m.received_at >= ?1 AND m.received_at < ?2 ORDER BY m.id",
     },

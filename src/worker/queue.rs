@@ -73,6 +73,7 @@ pub fn manage(app: &Arc<App>) {
 }
 
 /// What a call came to.
+#[derive(Clone)]
 enum Report {
     Sent(i64, SendOutcome),
     Looked(i64, LookOutcome),
@@ -102,11 +103,12 @@ struct Line<'a> {
     /// No send before this (pacing), process clock, ms.
     slot_at: i64,
     status_at: Option<i64>,
+    unwritten: Vec<Report>,
 }
 
 impl<'a> Line<'a> {
     fn new(app: &'a Arc<App>, channel_id: i64, wake: &'a Arc<Wake>, senders: &'a Senders) -> Self {
-        Self { app, channel_id, wake, senders, reports: pipe(), inflight: 0, ids: Ids::Unknown, ids_asked: false, breaker: Breaker::default(), slot_at: 0, status_at: None }
+        Self { app, channel_id, wake, senders, reports: pipe(), inflight: 0, ids: Ids::Unknown, ids_asked: false, breaker: Breaker::default(), slot_at: 0, status_at: None, unwritten: Vec::new() }
     }
 
     fn run(&mut self) {
@@ -143,7 +145,7 @@ impl<'a> Line<'a> {
                 Ok(report) => {
                     let reports = self.note(vec![report]);
                     let timeout_ms = self.app.settings().int("queue.send_timeout_ms");
-                    let done = self.app.store.write_blocking(move |tx| record(tx, reports, timeout_ms));
+                    let done = self.app.store.write_blocking(move |tx| record(tx, &reports, timeout_ms));
                     if let Err(error) = done {
                         tracing::warn!(%error, "an outcome could not be written; it will be looked up after the next start");
                     }
@@ -159,6 +161,7 @@ impl<'a> Line<'a> {
         let settings = app.settings();
         let mut reports: Vec<Report> = self.reports.1.try_iter().collect();
         reports = self.note(reports);
+        let nothing_to_write = reports.is_empty() && self.unwritten.is_empty();
         let process_ms = app.store.clock.process_ms();
         let channel_id = self.channel_id;
         let (channel, next_due) = app.store.read_blocking(|c| -> Result<_, StoreError> { Ok((channel::find(c, channel_id)?, outbox::next_due_at(c, channel_id)?)) })?;
@@ -171,7 +174,7 @@ impl<'a> Line<'a> {
             }
         }
         let gateway = gateway_of(app, &settings, &channel);
-        if matches!(gateway, Gateway::None) && reports.is_empty() {
+        if matches!(gateway, Gateway::None) && nothing_to_write {
             return Ok(IDLE);
         }
         if self.ids == Ids::Unknown {
@@ -186,7 +189,7 @@ impl<'a> Line<'a> {
         let slot_open = !paced || process_ms >= self.slot_at;
         let ready = self.ids != Ids::Unknown && free > 0 && next_due.is_some_and(|due| due <= process_ms) && self.breaker.allows(Instant::now());
         let typing = settings.on("queue.typing");
-        if reports.is_empty() && !(ready && (slot_open || typing)) {
+        if nothing_to_write && !(ready && (slot_open || typing)) {
             let mut wait = next_due.map_or(IDLE, |due| app.store.clock.until(due, IDLE)).max(Duration::from_millis(1));
             if !slot_open {
                 wait = wait.max(app.store.clock.until(self.slot_at, IDLE));
@@ -219,10 +222,21 @@ impl<'a> Line<'a> {
             timeout_ms: settings.int("queue.send_timeout_ms"),
         };
         let shared = Arc::clone(app);
-        let work = app.store.write_blocking(move |tx| {
-            record(tx, reports, plan.timeout_ms)?;
+        // kept until they are written: an outcome that is lost would strand its row
+        self.unwritten.extend(reports);
+        let outcomes = Arc::new(std::mem::take(&mut self.unwritten));
+        let theirs = Arc::clone(&outcomes);
+        let done = app.store.write_blocking(move |tx| {
+            record(tx, &theirs, plan.timeout_ms)?;
             claim(tx, &shared, &plan)
-        })?;
+        });
+        let work = match done {
+            Ok(work) => work,
+            Err(error) => {
+                self.unwritten = Arc::try_unwrap(outcomes).unwrap_or_else(|shared| shared.to_vec());
+                return Err(error);
+            }
+        };
         let busy = !work.sends.is_empty() || !work.looks.is_empty();
         self.dispatch(work, &gateway, &settings);
         Ok(if busy || self.inflight == 0 { Duration::ZERO } else { Duration::from_millis(1) })
@@ -409,39 +423,39 @@ struct Work {
 }
 
 /// Writes down what the calls came to.
-fn record(tx: &Tx<'_>, reports: Vec<Report>, timeout_ms: i64) -> Result<(), StoreError> {
+fn record(tx: &Tx<'_>, reports: &[Report], timeout_ms: i64) -> Result<(), StoreError> {
     for report in reports {
         match report {
-            Report::Sent(id, SendOutcome::Accepted(wa_id)) => outbox::accept(tx, id, wa_id.as_deref())?,
+            Report::Sent(id, SendOutcome::Accepted(wa_id)) => outbox::accept(tx, *id, wa_id.as_deref())?,
             Report::Sent(id, SendOutcome::Refused(cause)) => {
                 if cause == "timelock" {
                     let channel_id = tx.query_row("SELECT channel_id FROM outbox WHERE id = ?1", [id], |row| row.get(0))?;
                     channel::lock_first_contacts(tx, channel_id, Some(tx.now_ms + 3_600_000))?;
                 }
-                outbox::fail(tx, id, &cause)?;
+                outbox::fail(tx, *id, cause)?;
             }
             Report::Sent(id, SendOutcome::Later { cause, wait_ms, .. }) => {
                 let attempts: i64 = tx.query_row("SELECT attempts FROM outbox WHERE id = ?1", [id], |row| row.get(0))?;
-                outbox::postpone(tx, id, tx.process_ms + outbox::backoff_ms(attempts, wait_ms), &cause)?;
+                outbox::postpone(tx, *id, tx.process_ms + outbox::backoff_ms(attempts, *wait_ms), cause)?;
             }
             Report::Sent(id, SendOutcome::Unknown { cause, answered }) => {
                 // an answered call is over inside the gateway; a silent one may still be under way until its timeout
                 let (attempt_at, attempts): (Option<i64>, i64) =
                     tx.query_row("SELECT attempt_at, attempts FROM outbox WHERE id = ?1", [id], |row| Ok((row.get(0)?, row.get(1)?)))?;
-                let over = attempt_at.unwrap_or(tx.process_ms) + if answered { 0 } else { timeout_ms };
-                outbox::lose(tx, id, &cause, over + SETTLE_MARGIN_MS)?;
+                let over = attempt_at.unwrap_or(tx.process_ms) + if *answered { 0 } else { timeout_ms };
+                outbox::lose(tx, *id, cause, over + SETTLE_MARGIN_MS)?;
                 if attempts >= MOST_UNKNOWN {
-                    outbox::park(tx, id, &cause)?;
+                    outbox::park(tx, *id, cause)?;
                 }
             }
-            Report::Looked(id, LookOutcome::Found(wa_id)) => outbox::accept(tx, id, wa_id.as_deref())?,
-            Report::Looked(id, LookOutcome::Absent) => outbox::missing(tx, id)?,
+            Report::Looked(id, LookOutcome::Found(wa_id)) => outbox::accept(tx, *id, wa_id.as_deref())?,
+            Report::Looked(id, LookOutcome::Absent) => outbox::missing(tx, *id)?,
             Report::Looked(id, LookOutcome::CannotTell(cause)) => {
                 let lookups: i64 = tx.query_row("SELECT lookups FROM outbox WHERE id = ?1", [id], |row| row.get(0))?;
                 if lookups + 1 >= MOST_LOOKUPS {
-                    outbox::park(tx, id, &cause)?;
+                    outbox::park(tx, *id, cause)?;
                 } else {
-                    outbox::look_again(tx, id, tx.process_ms + outbox::backoff_ms(lookups + 2, 0))?;
+                    outbox::look_again(tx, *id, tx.process_ms + outbox::backoff_ms(lookups + 2, 0))?;
                 }
             }
             Report::Ids(_) => {}

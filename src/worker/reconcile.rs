@@ -69,7 +69,7 @@ impl Watch {
         let engine = state["engine"]["engine"].as_str().map(str::to_owned);
         let (word, was) = (status.clone(), channel.status.clone());
         app.store.write_blocking(move |tx| -> Result<(), StoreError> {
-            if let Some(engine) = engine {
+            if let Some(engine) = &engine {
                 tx.execute("UPDATE channel SET engine = ?2 WHERE id = ?1 AND engine IS NOT ?2", (id, engine))?;
             }
             channel::report(tx, id, &Report { status: &word, timelock, capping: capping.as_deref(), phone: phone.as_ref(), lid: lid.as_deref() })

@@ -65,10 +65,10 @@ fn round(app: &Arc<App>) -> Result<usize, StoreError> {
     let waiting: Vec<_> = prepared
         .into_iter()
         .map(|one| {
-            app.store.submit_background(move |tx| match one {
-                Prepared::Decided { context, decision } => turn::apply(tx, &context.conversation, &context.heard, &decision, context.catalog.generation, floor).map(|_| ()),
-                Prepared::TooMany { id } => turn::stop(tx, id, Reason::TooManyReplies, ""),
-                Prepared::Broke { id } => turn::broke(tx, id, "panic", RETRY_MS),
+            app.store.submit_background(move |tx| match &one {
+                Prepared::Decided { context, decision } => turn::apply(tx, &context.conversation, &context.heard, decision, context.catalog.generation, floor).map(|_| ()),
+                Prepared::TooMany { id } => turn::stop(tx, *id, Reason::TooManyReplies, ""),
+                Prepared::Broke { id } => turn::broke(tx, *id, "panic", RETRY_MS),
                 Prepared::Nothing { id } => {
                     tx.execute("UPDATE conversation SET turn_due_at = NULL, answered_id = ifnull(last_in_id, answered_id) WHERE id = ?1", [id])?;
                     Ok(())

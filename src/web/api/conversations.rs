@@ -49,6 +49,7 @@ pub fn reply(tx: &crate::db::writer::Tx<'_>, id: i64, text: &str, actor: &str, u
             priority: Priority::Person,
         },
     )?;
+    conversation::wrote(tx, conversation.id, message_id, tx.now_ms)?;
     conversation::answered_by_person(tx, conversation.id, actor)?;
     Ok(message_id)
 }

@@ -55,7 +55,7 @@ pub async fn patch(State(app): State<Arc<App>>, headers: HeaderMap, Path(code): 
     let changed = app
         .store
         .write(move |tx| -> Result<Package, PackageError> {
-            let (_, before) = package::find(tx, &code)?.ok_or(PackageError::NoSuchPackage(code))?;
+            let (_, before) = package::find(tx, &code)?.ok_or_else(|| PackageError::NoSuchPackage(code.clone()))?;
             let after = Package::from_json(Some(&before), &body)?;
             package::put(tx, &caller.actor, &after)?;
             Ok(after)
