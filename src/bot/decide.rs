@@ -225,7 +225,7 @@ fn package_question(context: &TurnContext, read: &Reading) -> Option<Outcome> {
         Topic::Hotel => "location",
         _ => "",
     };
-    let mut replies = vec![live(&Recipe::Details { code: code.to_owned(), topic, lang: read.lang }, context)];
+    let mut replies = vec![live(&Recipe::Details { code: code.to_owned(), topic, party: read.party_size, lang: read.lang }, context)];
     for media in listed.media.iter().filter(|media| media.kind == file_kind || (topic == Topic::Facilities && media.kind == "video")) {
         replies.push(match (media.media_id, media.latitude, media.longitude) {
             (Some(media_id), ..) => {

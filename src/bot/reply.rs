@@ -18,7 +18,7 @@ pub enum Recipe {
     /// The greeting alone, before the picture.
     Hello { code: String, lang: Language },
     /// Hotels, facilities, what is in and out.
-    Details { code: String, topic: Topic, lang: Language },
+    Details { code: String, topic: Topic, party: Option<i64>, lang: Language },
     /// Open packages, of a month if one was named, and what is still to be asked.
     Offer { opening: Opening, month: Option<String>, party: Option<i64>, asked: bool, lang: Language, agency: String },
     /// A code nobody knows, and what is open.
@@ -100,7 +100,7 @@ impl Recipe {
         match self {
             Self::Card { code, greet, lang } => Some(card(&catalog.find(code)?.package, catalog, today, *greet, *lang)),
             Self::Hello { code, lang } => Some(hello(&catalog.find(code)?.package, *lang)),
-            Self::Details { code, topic, lang } => Some(details(&catalog.find(code)?.package, *topic, catalog, today, *lang)),
+            Self::Details { code, topic, party, lang } => Some(details(&catalog.find(code)?.package, *topic, *party, catalog, today, *lang)),
             Self::Offer { opening, month, party, asked, lang, agency } => Some(offer(*opening, month.as_deref(), *party, *asked, catalog, today, *lang, agency)),
             Self::UnknownCode { written, lang } => Some(unknown_code(written, catalog, today, *lang)),
         }
@@ -174,7 +174,7 @@ fn not_open(package: &Package, why: Availability, catalog: &Catalog, today: Naiv
     )
 }
 
-fn details(package: &Package, topic: Topic, catalog: &Catalog, today: NaiveDate, lang: Language) -> String {
+fn details(package: &Package, topic: Topic, party: Option<i64>, catalog: &Catalog, today: NaiveDate, lang: Language) -> String {
     let availability = package.availability(today);
     if matches!(availability, Availability::Departed | Availability::Closed) {
         return not_open(package, availability, catalog, today, false, lang);
@@ -257,7 +257,7 @@ fn details(package: &Package, topic: Topic, catalog: &Catalog, today: NaiveDate,
         }),
     }
     let ask = match topic {
-        Topic::Price | Topic::Quota => t(lang, "Rencananya untuk berapa orang, Bapak/Ibu?", "How many people will travel?"),
+        Topic::Price | Topic::Quota if party.is_none() => t(lang, "Rencananya untuk berapa orang, Bapak/Ibu?", "How many people will travel?"),
         _ => t(lang, "Ada lagi yang ingin Bapak/Ibu tanyakan tentang paket ini?", "Is there anything else you would like to know about it?"),
     };
     text.push('\n');

@@ -82,6 +82,15 @@ pub fn list(connection: &Connection) -> Result<Vec<Channel>, StoreError> {
 
 /// The channel of a session, made on its first delivery; notes that the session is alive.
 pub fn ensure(tx: &Tx<'_>, session: &str, engine: Option<&str>) -> Result<i64, StoreError> {
+    if let Some(id) = tx.channel_memo(session) {
+        return Ok(id);
+    }
+    let id = find_or_make(tx, session, engine)?;
+    tx.remember_channel(session, id);
+    Ok(id)
+}
+
+fn find_or_make(tx: &Tx<'_>, session: &str, engine: Option<&str>) -> Result<i64, StoreError> {
     let known: Option<(i64, Option<i64>)> =
         tx.prepare_cached("SELECT id, last_event_at FROM channel WHERE session = ?1")?.query_row([session], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     match known {

@@ -2,7 +2,6 @@
 
 use crate::db::StoreError;
 use crate::db::writer::Tx;
-use rusqlite::OptionalExtension;
 use serde_json::Value;
 
 /// Days an orphan is kept.
@@ -15,14 +14,13 @@ pub fn keep(tx: &Tx<'_>, channel_id: i64, wa_id: &str, kind: &str, detail: &Valu
          WHERE kind <> 'ack' OR json_extract(excluded.detail, '$.level') > json_extract(detail, '$.level')",
     )?
     .execute((channel_id, wa_id, kind, detail.to_string(), tx.now_ms))?;
+    tx.note_early_event();
     Ok(())
 }
 
 /// Takes what waited for a message, receipts first.
 pub fn take(tx: &Tx<'_>, channel_id: i64, wa_id: &str) -> Result<Vec<(String, Value)>, StoreError> {
-    let any: Option<i64> =
-        tx.prepare_cached("SELECT 1 FROM early_event WHERE channel_id = ?1 AND wa_id = ?2 LIMIT 1")?.query_row((channel_id, wa_id), |row| row.get(0)).optional()?;
-    if any.is_none() {
+    if !tx.has_early_events()? {
         return Ok(Vec::new());
     }
     let mut query = tx.prepare_cached("DELETE FROM early_event WHERE channel_id = ?1 AND wa_id = ?2 RETURNING kind, detail")?;

@@ -138,7 +138,8 @@ fn plain<'a>(conversation: &Conversation, wa_id: &'a str, author: Author, at: i6
 
 fn take_message(tx: &Tx<'_>, channel_id: i64, delivery: &Delivery, inbound: &Message, raw: &[u8], rules: Rules) -> Result<Receipt, StoreError> {
     let at = date::believable(inbound.at, tx.now_ms);
-    let known = message::by_wa_id(tx, channel_id, inbound.from_me, &inbound.wa_id)?;
+    // a message of ours may be one we are sending; a customer's is told apart by the insert itself
+    let known = if inbound.from_me || inbound.file.is_some() { message::by_wa_id(tx, channel_id, inbound.from_me, &inbound.wa_id)? } else { None };
     if let Some(known) = known {
         identity::resolve(tx, channel_id, &inbound.party)?; // a second delivery may show the other address
         if inbound.from_me && matches!(known.status.as_str(), "queued" | "unknown") {
@@ -168,7 +169,10 @@ fn take_message(tx: &Tx<'_>, channel_id: i64, delivery: &Delivery, inbound: &Mes
         extra: inbound.extra.as_ref(),
         ..plain(&conversation, &inbound.wa_id, author, at)
     };
-    let Some(message_id) = message::insert(tx, &new)? else { return Ok(Receipt::Duplicate) };
+    let Some(message_id) = message::insert(tx, &new)? else {
+        tx.count("duplicates", 1);
+        return Ok(Receipt::Duplicate);
+    };
     tx.prepare_cached("INSERT INTO webhook_raw (received_at, session, event, outcome, message_id, body) VALUES (?1, ?2, ?3, 'accepted', ?4, ?5)")?.execute((
         tx.now_ms,
         &delivery.session,

@@ -5,6 +5,7 @@ use crate::db::writer::Tx;
 use crate::db::{StoreError, audit};
 use rusqlite::OptionalExtension;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 
 /// Who wrote it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,14 +96,16 @@ pub fn insert(tx: &Tx<'_>, new: &New<'_>) -> Result<Option<i64>, StoreError> {
         },
         1,
     );
-    let (action, digest) = (if incoming { "message.in" } else { "message.out" }, audit::digest(new.text.unwrap_or("")));
-    tx.audit(&new.author.actor(), action, &format!("msg_{id}"), &digest)?;
-    tx.emit(
-        "message.created",
-        Some(new.conversation_id),
-        json!({"message_id": id, "direction": if incoming { "in" } else { "out" }, "author": new.author.as_str(), "kind": new.kind,
-               "text": new.text.map(|text| crate::kernel::text::preview(text, 120))}),
-    )?;
+    let (action, direction) = if incoming { ("message.in", "in") } else { ("message.out", "out") };
+    let actor = match new.author {
+        Author::User(_) => Cow::Owned(new.author.actor()),
+        other => Cow::Borrowed(other.as_str()),
+    };
+    tx.audit_owned(actor, Cow::Borrowed(action), format!("msg_{id}"), audit::digest(new.text.unwrap_or("")))?;
+    let preview = Value::from(new.text.map(|text| crate::kernel::text::preview(text, 120)));
+    let (author, kind) = (new.author.as_str(), new.kind);
+    let data = format!("{{\"message_id\":{id},\"direction\":\"{direction}\",\"author\":\"{author}\",\"kind\":\"{kind}\",\"text\":{preview}}}");
+    tx.emit_json("message.created", Some(new.conversation_id), data)?;
     Ok(Some(id))
 }
 
@@ -153,11 +156,13 @@ pub fn apply_ack(tx: &Tx<'_>, message: &Known, ack: &Ack) -> Result<(), StoreErr
 /// Sets the status shown on the bubble and tells the pages.
 pub fn set_status(tx: &Tx<'_>, id: i64, conversation_id: i64, status: &str, cause: Option<&str>) -> Result<(), StoreError> {
     tx.prepare_cached("UPDATE message SET status = ?2 WHERE id = ?1")?.execute((id, status))?;
-    let mut data = json!({"message_id": id, "status": status});
-    if let Some(cause) = cause {
-        data["cause"] = cause.into();
-    }
-    tx.emit("message.status", Some(conversation_id), data)
+    tell_status(tx, id, conversation_id, status, cause)
+}
+
+/// Tells the pages of a status that is written already.
+pub fn tell_status(tx: &Tx<'_>, id: i64, conversation_id: i64, status: &str, cause: Option<&str>) -> Result<(), StoreError> {
+    let cause = cause.map_or_else(String::new, |cause| format!(",\"cause\":{}", Value::from(cause)));
+    tx.emit_json("message.status", Some(conversation_id), format!("{{\"message_id\":{id},\"status\":\"{status}\"{cause}}}"))
 }
 
 /// Changes the text, keeping the old one; no text: only marks it as edited.

@@ -3,17 +3,48 @@
 use super::StoreError;
 use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 
-/// The newest row's hash: what the next row builds on.
-pub type Chain = [u8; 32];
-
-/// The newest hash in the store; zeroes for an empty trail.
-pub fn head(connection: &Connection) -> Result<Chain, StoreError> {
-    let newest: Option<Vec<u8>> = connection.prepare_cached("SELECT hash FROM audit ORDER BY seq DESC LIMIT 1")?.query_row([], |row| row.get(0)).optional()?;
-    Ok(newest.and_then(|hash| hash.try_into().ok()).unwrap_or_default())
+/// Where the trail ends: the newest row's number and hash, which the next row builds on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Chain {
+    /// Number of the newest row; 0 in an empty trail.
+    pub seq: i64,
+    hash: [u8; 32],
 }
 
-fn link(previous: &Chain, at: i64, actor: &str, action: &str, object: &str, detail: &str) -> Chain {
+/// The end of the trail in the store.
+pub fn head(connection: &Connection) -> Result<Chain, StoreError> {
+    let newest: Option<(i64, Vec<u8>)> =
+        connection.prepare_cached("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")?.query_row([], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    Ok(newest.map_or(Chain::default(), |(seq, hash)| Chain { seq, hash: hash.try_into().unwrap_or_default() }))
+}
+
+/// A row that has its place in the trail and is still to be written.
+#[derive(Debug)]
+pub struct Row {
+    at: i64,
+    actor: Cow<'static, str>,
+    action: Cow<'static, str>,
+    object: String,
+    detail: String,
+    chain: Chain,
+}
+
+impl Row {
+    /// The end of the trail once this row is written.
+    pub fn chain(&self) -> Chain {
+        self.chain
+    }
+}
+
+/// The row that follows `previous`.
+pub fn follow(previous: &Chain, at: i64, actor: Cow<'static, str>, action: Cow<'static, str>, object: String, detail: String) -> Row {
+    let hash = link(&previous.hash, at, &actor, &action, &object, &detail);
+    Row { at, actor, action, object, detail, chain: Chain { seq: previous.seq + 1, hash } }
+}
+
+fn link(previous: &[u8; 32], at: i64, actor: &str, action: &str, object: &str, detail: &str) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(previous);
     hash.update(at.to_be_bytes());
@@ -24,18 +55,31 @@ fn link(previous: &Chain, at: i64, actor: &str, action: &str, object: &str, deta
     hash.finalize().into()
 }
 
-/// Adds a row after `previous` and returns its hash.
-pub fn append(connection: &Connection, previous: Chain, at: i64, actor: &str, action: &str, object: &str, detail: &str) -> Result<Chain, StoreError> {
-    let hash = link(&previous, at, actor, action, object, detail);
-    connection.prepare_cached("INSERT INTO audit (at, actor, action, object, detail, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute((
-        at,
-        actor,
-        action,
-        object,
-        detail,
-        hash.as_slice(),
-    ))?;
-    Ok(hash)
+/// Rows in one statement: a batch of webhooks writes many.
+const AT_ONCE: usize = 8;
+const INSERT_ONE: &str = "INSERT INTO audit (seq, at, actor, action, object, detail, hash) VALUES (?, ?, ?, ?, ?, ?, ?)";
+const INSERT_MANY: &str = "INSERT INTO audit (seq, at, actor, action, object, detail, hash) VALUES (?, ?, ?, ?, ?, ?, ?), (?, ?, ?, ?, ?, ?, ?), (?, ?, ?, ?, ?, ?, ?),
+    (?, ?, ?, ?, ?, ?, ?), (?, ?, ?, ?, ?, ?, ?), (?, ?, ?, ?, ?, ?, ?), (?, ?, ?, ?, ?, ?, ?), (?, ?, ?, ?, ?, ?, ?)";
+
+/// Writes rows in their order.
+pub fn append(connection: &Connection, rows: &[Row]) -> Result<(), StoreError> {
+    let chunks = rows.chunks_exact(AT_ONCE);
+    let singles = chunks.remainder().chunks(1);
+    for (sql, chunk) in chunks.map(|chunk| (INSERT_MANY, chunk)).chain(singles.map(|chunk| (INSERT_ONE, chunk))) {
+        let mut insert = connection.prepare_cached(sql)?;
+        for (at, row) in chunk.iter().enumerate() {
+            let at = at * 7;
+            insert.raw_bind_parameter(at + 1, row.chain.seq)?;
+            insert.raw_bind_parameter(at + 2, row.at)?;
+            insert.raw_bind_parameter(at + 3, &*row.actor)?;
+            insert.raw_bind_parameter(at + 4, &*row.action)?;
+            insert.raw_bind_parameter(at + 5, &row.object)?;
+            insert.raw_bind_parameter(at + 6, &row.detail)?;
+            insert.raw_bind_parameter(at + 7, row.chain.hash.as_slice())?;
+        }
+        insert.raw_execute()?;
+    }
+    Ok(())
 }
 
 /// Short digest of a text for the trail: proves what it was without repeating it.
@@ -47,7 +91,7 @@ pub fn digest(text: &str) -> String {
 pub fn verify(connection: &Connection) -> Result<Result<i64, i64>, StoreError> {
     let mut query = connection.prepare("SELECT seq, at, actor, action, object, detail, hash FROM audit ORDER BY seq")?;
     let mut rows = query.query([])?;
-    let (mut previous, mut count) = (Chain::default(), 0);
+    let (mut previous, mut count) = ([0u8; 32], 0);
     while let Some(row) = rows.next()? {
         let text = |name: &str| row.get::<_, String>(name);
         let hash = link(&previous, row.get("at")?, &text("actor")?, &text("action")?, &text("object")?, &text("detail")?);
@@ -102,11 +146,14 @@ mod tests {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(super::super::migrations::SCHEMA).unwrap();
         let mut chain = head(&connection).unwrap();
-        for n in 0..5 {
-            chain = append(&connection, chain, n, "bot", "message.out", &format!("msg_{n}"), "").unwrap();
+        let mut rows = Vec::new();
+        for n in 0..21 {
+            rows.push(follow(&chain, n, "bot".into(), "message.out".into(), format!("msg_{n}"), String::new()));
+            chain = rows[rows.len() - 1].chain();
         }
+        append(&connection, &rows).unwrap();
         assert_eq!(head(&connection).unwrap(), chain);
-        assert_eq!(verify(&connection).unwrap(), Ok(5));
+        assert_eq!(verify(&connection).unwrap(), Ok(21));
         connection.execute("UPDATE audit SET actor = 'user:1' WHERE seq = 3", []).unwrap();
         assert_eq!(verify(&connection).unwrap(), Err(3));
     }

@@ -2,7 +2,7 @@
 
 use super::StoreError;
 use rusqlite::Connection;
-use serde_json::{Value, json};
+use std::borrow::Cow;
 
 /// Days the live log is kept: a page that was away longer loads afresh.
 pub const KEEP_DAYS: i64 = 3;
@@ -15,42 +15,51 @@ pub struct Live {
     /// When, unix ms.
     pub at: i64,
     /// `message.created`, `message.status`, `conversation.updated`, `label.changed`, `alert`, …
-    pub kind: String,
+    pub kind: Cow<'static, str>,
     /// The conversation it is about.
     pub conversation_id: Option<i64>,
-    /// What changed.
-    pub data: Value,
+    /// What changed, as JSON.
+    pub data: String,
 }
 
 impl Live {
     /// The frame a socket gets.
     pub fn frame(&self) -> String {
-        let mut frame = json!({"seq": self.seq, "at": self.at, "type": self.kind, "data": self.data});
-        if let Some(id) = self.conversation_id {
-            frame["conversation_id"] = Value::String(format!("conv_{id}"));
-        }
-        frame.to_string()
+        let conversation = self.conversation_id.map_or_else(String::new, |id| format!(",\"conversation_id\":\"conv_{id}\""));
+        format!("{{\"seq\":{},\"at\":{},\"type\":\"{}\"{conversation},\"data\":{}}}", self.seq, self.at, self.kind, self.data)
     }
 }
 
-/// Adds a line.
-pub fn append(connection: &Connection, now_ms: i64, kind: &str, conversation_id: Option<i64>, data: Value) -> Result<Live, StoreError> {
-    connection.prepare_cached("INSERT INTO event (at, type, conversation_id, data) VALUES (?1, ?2, ?3, ?4)")?.execute((now_ms, kind, conversation_id, data.to_string()))?;
-    Ok(Live { seq: connection.last_insert_rowid(), at: now_ms, kind: kind.to_owned(), conversation_id, data })
+/// Rows in one statement: a batch of webhooks writes many lines.
+const AT_ONCE: usize = 12;
+const INSERT_ONE: &str = "INSERT INTO event (seq, at, type, conversation_id, data) VALUES (?, ?, ?, ?, ?)";
+const INSERT_MANY: &str = "INSERT INTO event (seq, at, type, conversation_id, data) VALUES (?, ?, ?, ?, ?), (?, ?, ?, ?, ?), (?, ?, ?, ?, ?), (?, ?, ?, ?, ?),
+    (?, ?, ?, ?, ?), (?, ?, ?, ?, ?), (?, ?, ?, ?, ?), (?, ?, ?, ?, ?), (?, ?, ?, ?, ?), (?, ?, ?, ?, ?), (?, ?, ?, ?, ?), (?, ?, ?, ?, ?)";
+
+/// Writes lines that have their numbers.
+pub fn append(connection: &Connection, lines: &[Live]) -> Result<(), StoreError> {
+    let chunks = lines.chunks_exact(AT_ONCE);
+    let singles = chunks.remainder().chunks(1);
+    for (sql, chunk) in chunks.map(|chunk| (INSERT_MANY, chunk)).chain(singles.map(|chunk| (INSERT_ONE, chunk))) {
+        let mut insert = connection.prepare_cached(sql)?;
+        for (row, line) in chunk.iter().enumerate() {
+            let at = row * 5;
+            insert.raw_bind_parameter(at + 1, line.seq)?;
+            insert.raw_bind_parameter(at + 2, line.at)?;
+            insert.raw_bind_parameter(at + 3, &*line.kind)?;
+            insert.raw_bind_parameter(at + 4, line.conversation_id)?;
+            insert.raw_bind_parameter(at + 5, &line.data)?;
+        }
+        insert.raw_execute()?;
+    }
+    Ok(())
 }
 
 /// Lines after `seq`, oldest first, at most `limit`.
 pub fn after(connection: &Connection, seq: i64, limit: usize) -> Result<Vec<Live>, StoreError> {
     let mut query = connection.prepare_cached("SELECT seq, at, type, conversation_id, data FROM event WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
     let rows = query.query_map((seq, limit as i64), |row| {
-        let data: String = row.get("data")?;
-        Ok(Live {
-            seq: row.get("seq")?,
-            at: row.get("at")?,
-            kind: row.get("type")?,
-            conversation_id: row.get("conversation_id")?,
-            data: serde_json::from_str(&data).unwrap_or(Value::Null),
-        })
+        Ok(Live { seq: row.get("seq")?, at: row.get("at")?, kind: Cow::Owned(row.get("type")?), conversation_id: row.get("conversation_id")?, data: row.get("data")? })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -2,9 +2,8 @@
 //! such that a bad job does not spoil its neighbours. A caller is answered after the commit. A job may be run twice
 //! (the first run undone): it must have no effect outside of its transaction.
 
-use super::audit::{self, Chain};
 use super::setting::SecretKey;
-use super::{StoreError, event};
+use super::{StoreError, audit, event};
 use crate::kernel::clock::Clock;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use serde_json::Value;
@@ -20,6 +19,8 @@ use tokio::sync::oneshot;
 
 /// Jobs in one transaction at the most (Reliability sheet §2).
 const BATCH: usize = 64;
+/// Background jobs in a batch that also holds foreground jobs.
+const BACKGROUND_SHARE: usize = 12;
 /// Jobs that may wait; one more is refused with [`StoreError::Closed`], which the web answers with 503.
 const WAITING: usize = 4_096;
 /// Pages in the write-ahead log before it is copied back into the database.
@@ -65,7 +66,8 @@ pub struct Tx<'c> {
     /// Key for secrets in settings.
     pub key: &'c SecretKey,
     pending: RefCell<Pending>,
-    chain: RefCell<Option<Chain>>,
+    channels: RefCell<Vec<(String, i64)>>,
+    early: Cell<Option<bool>>,
     day: RefCell<Option<String>>,
 }
 
@@ -75,19 +77,27 @@ struct Pending {
     live: Vec<event::Live>,
     counts: Vec<(Cow<'static, str>, i64)>,
     campaigns: Vec<String>,
+    audit: Vec<audit::Row>,
+}
+
+/// A point in a batch's pending work.
+struct Mark {
+    woken: Woken,
+    lengths: [usize; 4],
 }
 
 impl Pending {
     /// Where it stands, to come back to when a job fails.
-    fn mark(&self) -> (Woken, usize, usize, usize) {
-        (self.woken, self.live.len(), self.counts.len(), self.campaigns.len())
+    fn mark(&self) -> Mark {
+        Mark { woken: self.woken, lengths: [self.live.len(), self.counts.len(), self.campaigns.len(), self.audit.len()] }
     }
 
-    fn rewind(&mut self, (woken, live, counts, campaigns): (Woken, usize, usize, usize)) {
-        self.woken = woken;
-        self.live.truncate(live);
-        self.counts.truncate(counts);
-        self.campaigns.truncate(campaigns);
+    fn rewind(&mut self, mark: &Mark) {
+        self.woken = mark.woken;
+        self.live.truncate(mark.lengths[0]);
+        self.counts.truncate(mark.lengths[1]);
+        self.campaigns.truncate(mark.lengths[2]);
+        self.audit.truncate(mark.lengths[3]);
     }
 }
 
@@ -128,20 +138,59 @@ impl Tx<'_> {
 
     /// Appends to the live log; sockets hear of it after the commit.
     pub fn emit(&self, kind: &'static str, conversation_id: Option<i64>, data: Value) -> Result<(), StoreError> {
-        let live = event::append(self.connection, self.now_ms, kind, conversation_id, data)?;
-        self.pending.borrow_mut().live.push(live);
+        self.emit_json(kind, conversation_id, data.to_string())
+    }
+
+    /// Like [`Tx::emit`], for data that is JSON text already.
+    pub fn emit_json(&self, kind: &'static str, conversation_id: Option<i64>, data: String) -> Result<(), StoreError> {
+        let mut pending = self.pending.borrow_mut();
+        let last = match pending.live.last() {
+            Some(line) => line.seq,
+            None => event::last_seq(self.connection)?,
+        };
+        pending.live.push(event::Live { seq: last + 1, at: self.now_ms, kind: Cow::Borrowed(kind), conversation_id, data });
         Ok(())
     }
 
     /// Appends to the audit trail.
     pub fn audit(&self, actor: &str, action: &str, object: &str, detail: &str) -> Result<(), StoreError> {
-        let mut slot = self.chain.borrow_mut();
-        let chain = match slot.take() {
-            Some(chain) => chain,
+        self.audit_owned(Cow::Owned(actor.to_owned()), Cow::Owned(action.to_owned()), object.to_owned(), detail.to_owned())
+    }
+
+    /// Like [`Tx::audit`], without copies: for what is written with every message.
+    pub fn audit_owned(&self, actor: Cow<'static, str>, action: Cow<'static, str>, object: String, detail: String) -> Result<(), StoreError> {
+        let mut pending = self.pending.borrow_mut();
+        let chain = match pending.audit.last() {
+            Some(row) => row.chain(),
             None => audit::head(self.connection)?,
         };
-        *slot = Some(audit::append(self.connection, chain, self.now_ms, actor, action, object, detail)?);
+        pending.audit.push(audit::follow(&chain, self.now_ms, actor, action, object, detail));
         Ok(())
+    }
+
+    /// The channel of a session, remembered for the batch.
+    pub fn channel_memo(&self, session: &str) -> Option<i64> {
+        self.channels.borrow().iter().find(|(name, _)| name == session).map(|(_, id)| *id)
+    }
+
+    /// Remembers it.
+    pub fn remember_channel(&self, session: &str, id: i64) {
+        self.channels.borrow_mut().push((session.to_owned(), id));
+    }
+
+    /// Whether anything came before its message; looked up once a batch.
+    pub fn has_early_events(&self) -> Result<bool, StoreError> {
+        if let Some(known) = self.early.get() {
+            return Ok(known);
+        }
+        let any: i64 = self.prepare_cached("SELECT EXISTS (SELECT 1 FROM early_event)")?.query_row([], |row| row.get(0))?;
+        self.early.set(Some(any != 0));
+        Ok(any != 0)
+    }
+
+    /// Something came before its message.
+    pub fn note_early_event(&self) {
+        self.early.set(Some(true));
     }
 
     /// Wakes the turn workers after the commit.
@@ -164,7 +213,10 @@ impl Tx<'_> {
     fn flush(&self) -> Result<(), StoreError> {
         let campaigns = std::mem::take(&mut self.pending.borrow_mut().campaigns);
         crate::growth::campaign::add_conversations(self, &campaigns)?;
-        self.flush_counts()
+        self.flush_counts()?;
+        let pending = self.pending.borrow();
+        event::append(self.connection, &pending.live)?;
+        audit::append(self.connection, &pending.audit)
     }
 
     fn flush_counts(&self) -> Result<(), StoreError> {
@@ -362,11 +414,13 @@ fn next_jobs(shared: &Shared) -> Vec<Box<dyn Job>> {
         }
     }
     let mut jobs = Vec::with_capacity(BATCH);
-    while jobs.len() < BATCH {
-        match waiting.foreground.pop_front().or_else(|| waiting.background.pop_front()) {
-            Some(job) => jobs.push(job),
-            None => break,
-        }
+    while let Some(job) = (jobs.len() < BATCH).then(|| waiting.foreground.pop_front()).flatten() {
+        jobs.push(job);
+    }
+    // while somebody waits for an answer, the workers' bookkeeping gets a small share of the batch
+    let room = if jobs.is_empty() { BATCH } else { jobs.len() + BACKGROUND_SHARE };
+    while let Some(job) = (jobs.len() < room).then(|| waiting.background.pop_front()).flatten() {
+        jobs.push(job);
     }
     jobs
 }
@@ -376,7 +430,16 @@ fn begin(connection: &mut Connection) -> Result<Transaction<'_>, StoreError> {
 }
 
 fn new_tx<'c>(connection: &'c Connection, clock: &Clock, key: &'c SecretKey) -> Tx<'c> {
-    Tx { connection, now_ms: clock.now_ms(), process_ms: clock.process_ms(), key, pending: RefCell::default(), chain: RefCell::new(None), day: RefCell::new(None) }
+    Tx {
+        connection,
+        now_ms: clock.now_ms(),
+        process_ms: clock.process_ms(),
+        key,
+        pending: RefCell::default(),
+        channels: RefCell::default(),
+        early: Cell::new(None),
+        day: RefCell::new(None),
+    }
 }
 
 /// Runs and commits a batch. First without savepoints, which cost a copy of every page touched; only when a job fails
@@ -389,18 +452,12 @@ fn commit(connection: &mut Connection, clock: &Clock, key: &SecretKey, jobs: &mu
 }
 
 /// `Ok(None)`: a job failed and nothing was kept (only without savepoints).
-fn attempt(
-    connection: &mut Connection,
-    clock: &Clock,
-    key: &SecretKey,
-    jobs: &mut [Box<dyn Job>],
-    apart: bool,
-) -> Result<Option<(Woken, Vec<event::Live>)>, StoreError> {
+fn attempt(connection: &mut Connection, clock: &Clock, key: &SecretKey, jobs: &mut [Box<dyn Job>], apart: bool) -> Result<Option<(Woken, Vec<event::Live>)>, StoreError> {
     let transaction = begin(connection)?;
     let tx = new_tx(&transaction, clock, key);
     TROUBLE.set(None);
     for job in jobs.iter_mut() {
-        let (mark, chain) = (tx.pending.borrow().mark(), *tx.chain.borrow());
+        let mark = tx.pending.borrow().mark();
         if apart {
             tx.prepare_cached("SAVEPOINT job")?.execute([])?;
         }
@@ -413,8 +470,9 @@ fn attempt(
             (false, false) => return Ok(None),
             (true, true) => drop(tx.prepare_cached("RELEASE job")?.execute([])?),
             (false, true) => {
-                tx.pending.borrow_mut().rewind(mark);
-                *tx.chain.borrow_mut() = chain;
+                tx.pending.borrow_mut().rewind(&mark);
+                tx.channels.borrow_mut().clear(); // one of them may have been made by this job
+                tx.early.set(None);
                 tx.prepare_cached("ROLLBACK TO job")?.execute([])?;
                 tx.prepare_cached("RELEASE job")?.execute([])?;
             }

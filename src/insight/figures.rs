@@ -1,1 +1,73 @@
-//! Figures of the day.
+//! Figures of Beranda, from counters and small indexes: a page costs the same at any age of the store.
+
+use crate::db::StoreError;
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+
+/// Counts of one day.
+pub fn day(connection: &Connection, day: &str) -> Result<HashMap<String, i64>, StoreError> {
+    let mut query = connection.prepare_cached("SELECT name, n FROM daily_count WHERE day = ?1")?;
+    let rows = query.query_map([day], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// One figure over the last `days` days up to and including `today`, oldest first.
+pub fn series(connection: &Connection, name: &str, today: chrono::NaiveDate, days: i64) -> Result<Vec<i64>, StoreError> {
+    let mut query = connection.prepare_cached("SELECT n FROM daily_count WHERE day = ?1 AND name = ?2")?;
+    let mut values = Vec::new();
+    for back in (0..days).rev() {
+        let day = (today - chrono::Duration::days(back)).to_string();
+        values.push(query.query_row((day, name), |row| row.get(0)).unwrap_or(0));
+    }
+    Ok(values)
+}
+
+/// What needs a person now: who waits longest, open escalations by reason, dead letters.
+pub fn needs(connection: &Connection) -> Result<Value, StoreError> {
+    let (waiting, oldest): (i64, Option<i64>) = connection
+        .prepare_cached("SELECT count(*), min(waiting_since_at) FROM conversation WHERE waiting_since_at IS NOT NULL")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let oldest_name: Option<String> = match oldest {
+        Some(at) => connection
+            .prepare_cached(
+                "SELECT ifnull(c.name, (SELECT '+' || value FROM identity i WHERE i.contact_id = c.id AND i.kind = 'phone')) FROM conversation v JOIN contact c ON c.id = v.contact_id
+                 WHERE v.waiting_since_at = ?1 LIMIT 1",
+            )?
+            .query_row([at], |row| row.get(0))?,
+        None => None,
+    };
+    let mut query = connection.prepare_cached("SELECT reason, count(*) FROM escalation WHERE resolved_at IS NULL GROUP BY reason ORDER BY count(*) DESC")?;
+    let reasons: Vec<Value> = query.query_map([], |row| Ok(json!({"reason": row.get::<_, String>(0)?, "n": row.get::<_, i64>(1)?})))?.collect::<Result<_, _>>()?;
+    let dead: i64 = connection.prepare_cached("SELECT count(*) FROM outbox WHERE state IN ('failed', 'parked', 'expired')")?.query_row([], |row| row.get(0))?;
+    let due: i64 = connection.prepare_cached("SELECT count(*) FROM outbox WHERE state = 'due'")?.query_row([], |row| row.get(0))?;
+    let quarantined: i64 = connection.prepare_cached("SELECT count(*) FROM webhook_raw WHERE outcome = 'quarantined'")?.query_row([], |row| row.get(0))?;
+    let escalated: i64 = reasons.iter().filter_map(|reason| reason["n"].as_i64()).sum();
+    Ok(
+        json!({"waiting": waiting, "oldest_at": oldest, "oldest_name": oldest_name, "escalated": escalated, "reasons": reasons, "dead": dead, "due": due, "quarantined": quarantined}),
+    )
+}
+
+/// Conversations by phase.
+pub fn phases(connection: &Connection) -> Result<Value, StoreError> {
+    let all: i64 = connection.prepare_cached("SELECT ifnull(sum(n), 0) FROM daily_count WHERE name = 'conversations.new'")?.query_row([], |row| row.get(0))?;
+    let mut query = connection.prepare_cached("SELECT ifnull(sum(n), 0) FROM daily_count WHERE name = ?1")?;
+    let mut reached = |name: &str| -> Result<i64, StoreError> { Ok(query.query_row([name], |row| row.get(0))?) };
+    let (interest, booking, paid) = (reached("phase.interest")?, reached("phase.booking")?, reached("phase.paid")?);
+    // whoever reached a later phase has passed the earlier ones, also when he jumped
+    let booking = booking.max(paid);
+    let interest = interest.max(booking);
+    Ok(json!([["leads", all.max(interest)], ["interest", interest], ["booking", booking], ["paid", paid]]))
+}
+
+/// The next departures with their seats.
+pub fn departures(connection: &Connection, today: &str, limit: i64) -> Result<Vec<Value>, StoreError> {
+    let mut query =
+        connection.prepare_cached("SELECT code, name, departs, quota, seats_taken, status FROM package WHERE departs >= ?1 AND status <> 'closed' ORDER BY departs LIMIT ?2")?;
+    let rows = query.query_map((today, limit), |row| {
+        let (quota, taken): (Option<i64>, i64) = (row.get(3)?, row.get(4)?);
+        Ok(json!({"code": row.get::<_, String>(0)?, "name": row.get::<_, String>(1)?, "departs": row.get::<_, String>(2)?, "quota": quota, "taken": taken,
+                  "left": quota.map(|quota| (quota - taken).max(0)), "status": row.get::<_, String>(5)?}))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

@@ -8,3 +8,4 @@ pub mod policy;
 pub mod routes;
 pub mod server;
 pub mod session;
+pub mod view;

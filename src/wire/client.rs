@@ -1,7 +1,12 @@
 //! One HTTP client for every call that leaves the program, with limits on everything. It blocks: threads only.
 
+use std::collections::HashMap;
 use std::io::Read;
-use std::time::Duration;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 /// Time to connect (Reliability sheet §4).
 const CONNECT: Duration = Duration::from_secs(3);
@@ -58,7 +63,40 @@ impl Default for Http {
             .max_idle_age(IDLE)
             .user_agent(concat!("kafilah/", env!("CARGO_PKG_VERSION")))
             .build();
-        Self(config.into())
+        Self(ureq::Agent::with_parts(config, DefaultConnector::default(), RememberingResolver::default()))
+    }
+}
+
+/// How long an address found for a name is used again.
+const REMEMBER: Duration = Duration::from_secs(30);
+
+/// Addresses by host and port. The default resolver starts a thread for every call, to be able to give up on it;
+/// a numeric address needs none, and a name not with every message.
+#[derive(Debug, Default)]
+struct RememberingResolver {
+    inner: DefaultResolver,
+    known: Mutex<HashMap<String, (Instant, Vec<SocketAddr>)>>,
+}
+
+impl Resolver for RememberingResolver {
+    fn resolve(&self, uri: &ureq::http::Uri, config: &ureq::config::Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+        let host = uri.host().unwrap_or("");
+        let mut found = self.empty();
+        if let Ok(ip) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
+            found.push(SocketAddr::new(ip, port));
+            return Ok(found);
+        }
+        let name = format!("{host}:{port}");
+        if let Some((at, addresses)) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
+            if at.elapsed() < REMEMBER {
+                addresses.iter().for_each(|address| found.push(*address));
+                return Ok(found);
+            }
+        }
+        let fresh = self.inner.resolve(uri, config, timeout)?;
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(name, (Instant::now(), fresh.iter().copied().collect()));
+        Ok(fresh)
     }
 }
 

@@ -108,7 +108,20 @@ struct Line<'a> {
 
 impl<'a> Line<'a> {
     fn new(app: &'a Arc<App>, channel_id: i64, wake: &'a Arc<Wake>, senders: &'a Senders) -> Self {
-        Self { app, channel_id, wake, senders, reports: pipe(), inflight: 0, ids: Ids::Unknown, ids_asked: false, breaker: Breaker::default(), slot_at: 0, status_at: None, unwritten: Vec::new() }
+        Self {
+            app,
+            channel_id,
+            wake,
+            senders,
+            reports: pipe(),
+            inflight: 0,
+            ids: Ids::Unknown,
+            ids_asked: false,
+            breaker: Breaker::default(),
+            slot_at: 0,
+            status_at: None,
+            unwritten: Vec::new(),
+        }
     }
 
     fn run(&mut self) {
@@ -168,7 +181,7 @@ impl<'a> Line<'a> {
         let Some(channel) = channel else { return Ok(IDLE) };
         if self.status_at != channel.status_at {
             self.status_at = channel.status_at;
-            if channel.status == "WORKING" {
+            if channel.status == "WORKING" && self.breaker.is_open() {
                 self.breaker.close();
                 self.tell_line();
             }

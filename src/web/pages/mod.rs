@@ -1,17 +1,198 @@
-//! The dashboard's pages.
+//! The dashboard's pages: server-rendered, readable without JavaScript. Every handler gets its visitor from [`enter`],
+//! which knows who is signed in and what he may do; a changing request also passes [`Visitor::check`].
 
+pub mod audit;
+pub mod chats;
+pub mod files;
+pub mod home;
+pub mod login;
+pub mod packages;
+pub mod profile;
+pub mod queue;
+pub mod settings;
+pub mod simulator;
+pub mod team;
+pub mod whatsapp;
+
+use super::policy::{self, Action};
+use super::{session, view};
 use crate::app::App;
+use crate::chat::thread;
+use crate::db::StoreError;
+use crate::kernel::language::Language;
+use crate::people::user::Session;
 use axum::Router;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use minijinja::value::Value as View;
+use serde_json::{Value, json};
 use std::sync::Arc;
+use tower_http::compression::CompressionLayer;
 
-/// All pages.
-pub fn router(_app: Arc<App>) -> Router<Arc<App>> {
+/// All pages. Reading needs `Action::View` unless the handler asks for more.
+pub fn router(_: Arc<App>) -> Router<Arc<App>> {
+    let uploads = Router::new().route("/packages/{code}/media", post(packages::upload)).layer(DefaultBodyLimit::max(packages::MAX_UPLOAD));
     Router::new()
+        .route("/", get(home::show))
+        .route("/login", get(login::show).post(login::submit))
+        .route("/logout", post(login::logout))
+        .route("/chats", get(chats::list))
+        .route("/chats/{id}", get(chats::thread))
+        .route("/chats/{id}/rows", get(chats::rows))
+        .route("/chats/{id}/messages", post(chats::send))
+        .route("/chats/{id}/take", post(chats::take))
+        .route("/chats/{id}/release", post(chats::release))
+        .route("/packages", get(packages::list))
+        .route("/packages/new", get(packages::blank))
+        .route("/packages/save", post(packages::save))
+        .route("/packages/{code}", get(packages::edit))
+        .route("/packages/{code}/media/{id}/remove", post(packages::remove_media))
+        .route("/packages/{code}/media/{id}/raise", post(packages::raise_media))
+        .route("/queue", get(queue::list))
+        .route("/queue/{id}/retry", post(queue::retry))
+        .route("/queue/{id}/discard", post(queue::discard))
+        .route("/whatsapp", get(whatsapp::show).post(whatsapp::save))
+        .route("/whatsapp/connect", post(whatsapp::connect))
+        .route("/whatsapp/verb", post(whatsapp::verb))
+        .route("/whatsapp/pairing", post(whatsapp::pairing))
+        .route("/whatsapp/qr.svg", get(whatsapp::qr))
+        .route("/simulator", get(simulator::show).post(simulator::write))
+        .route("/simulator/rows", get(simulator::rows))
+        .route("/simulator/reset", post(simulator::reset))
+        .route("/team", get(team::list).post(team::add))
+        .route("/team/change", post(team::change))
+        .route("/settings", get(settings::show).post(settings::save))
+        .route("/audit", get(audit::show))
+        .route("/profile", get(profile::show).post(profile::save))
+        .route("/profile/password", post(profile::password))
+        .merge(uploads)
+        .layer(CompressionLayer::new().gzip(true))
+        .route("/files/{id}", get(files::media))
+        .route("/assets/{*path}", get(files::asset))
 }
 
-/// 404.
-pub async fn not_found() -> Response {
-    StatusCode::NOT_FOUND.into_response()
+/// Somebody who is signed in.
+pub struct Visitor {
+    /// The session.
+    pub session: Session,
+    app: Arc<App>,
+}
+
+/// Why a page is not shown.
+pub enum Refusal {
+    /// Not signed in.
+    Login,
+    /// Not there, or not for this visitor.
+    NotFound,
+    /// The form did not come from one of our pages.
+    Foreign,
+    /// The store cannot be used now.
+    Trouble(StoreError),
+    /// Something to say in the visitor's words.
+    Said(u16, String),
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::Trouble(error)
+    }
+}
+
+impl From<rusqlite::Error> for Refusal {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Trouble(error.into())
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let plain = |status: StatusCode, text: String| (status, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response();
+        match self {
+            Self::Login => Redirect::to("/login").into_response(),
+            Self::NotFound => notice(404, "notfound"),
+            Self::Foreign => notice(403, "foreign"),
+            Self::Trouble(StoreError::Db(cause)) => {
+                tracing::error!(%cause, "a page failed in the store");
+                notice(500, "broken")
+            }
+            Self::Trouble(_) => {
+                let mut response = notice(503, "unavailable");
+                response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("2"));
+                response
+            }
+            Self::Said(status, text) => plain(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), text),
+        }
+    }
+}
+
+/// A bare page with one sentence and the way home.
+fn notice(status: u16, which: &str) -> Response {
+    let context = json!({"lang": "id", "theme": "auto", "title_key": format!("notice-{which}"), "text_key": format!("notice-{which}-text")});
+    view::page(status, "notice.html", &View::from(minijinja::value::Serde(context)))
+}
+
+/// 404 of every address that is none of ours.
+pub async fn not_found(State(_): State<Arc<App>>, headers: HeaderMap, uri: axum::http::Uri) -> Response {
+    let wants_json = uri.path().starts_with("/api/") || headers.get(header::ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"application/json"));
+    if wants_json { super::error::ApiError::new(404, "not_found", "there is nothing at this address").into_response() } else { notice(404, "notfound") }
+}
+
+/// Who is here, if he may do `action`.
+pub async fn enter(app: &Arc<App>, headers: &HeaderMap, action: Action) -> Result<Visitor, Refusal> {
+    let session = session::signed_in(app, headers).await.ok_or(Refusal::Login)?;
+    if !policy::may(session.user.role, action) {
+        return Err(Refusal::NotFound);
+    }
+    Ok(Visitor { session, app: Arc::clone(app) })
+}
+
+impl Visitor {
+    /// Whether a form came from one of our own pages in this session.
+    pub fn check(&self, headers: &HeaderMap, csrf: &str) -> Result<(), Refusal> {
+        if session::is_own_origin(headers) && session::is_right_csrf(&self.session, csrf) { Ok(()) } else { Err(Refusal::Foreign) }
+    }
+
+    /// For the audit trail.
+    pub fn actor(&self) -> String {
+        format!("user:{}", self.session.user.id)
+    }
+
+    /// Language of his screens.
+    pub fn language(&self) -> Language {
+        self.session.user.language
+    }
+
+    /// Whether he may.
+    pub fn may(&self, action: Action) -> bool {
+        policy::may(self.session.user.role, action)
+    }
+
+    /// Renders a page inside the shell: navigation, counts, banner.
+    pub async fn page(&self, status: u16, template: &str, nav: &str, values: Value) -> Response {
+        let app = &self.app;
+        let counts = app.store.read(thread::counts).await.unwrap_or((0, 0));
+        let mut context = view::base(app, self.language(), &self.session.user.theme);
+        let rights: serde_json::Map<String, Value> =
+            [("chat", Action::Chat), ("edit", Action::EditCatalog), ("simulate", Action::Simulate), ("audit", Action::Audit), ("admin", Action::Administer)]
+                .into_iter()
+                .map(|(name, action)| (name.to_owned(), self.may(action).into()))
+                .collect();
+        let more = json!({
+            "nav": nav, "csrf": self.session.csrf, "me": {"id": self.session.user.id, "name": self.session.user.name, "email": self.session.user.email, "role": self.session.user.role},
+            "may": rights, "waiting_count": counts.0, "escalated_count": counts.1,
+        });
+        for part in [more, values] {
+            if let (Value::Object(into), Value::Object(from)) = (&mut context, part) {
+                into.extend(from);
+            }
+        }
+        view::page(status, template, &View::from(minijinja::value::Serde(context)))
+    }
+}
+
+/// Back to a page after a form (303).
+pub fn see(address: &str) -> Response {
+    Redirect::to(address).into_response()
 }

@@ -1,0 +1,102 @@
+//! The outbox and its dead letters: what waits, what went wrong in plain words, Retry and Discard.
+
+use super::{Refusal, enter, see};
+use crate::app::App;
+use crate::chat::outbox;
+use crate::db::StoreError;
+use crate::web::policy::Action;
+use axum::Form;
+use axum::extract::{Path, Query, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::{Arc, PoisonError};
+
+/// Rows of a page.
+const PAGE: i64 = 100;
+
+/// Which rows.
+#[derive(Deserialize, Default)]
+pub struct QueueQuery {
+    tab: Option<String>,
+    before: Option<i64>,
+}
+
+const ROW: &str = "SELECT o.id, o.conversation_id, o.state, o.attempts, o.last_cause, o.due_at, o.sent_at, o.created_at, m.kind, m.text, m.author, o.priority,
+    ifnull(c.name, (SELECT '+' || value FROM identity i WHERE i.contact_id = c.id AND i.kind = 'phone' LIMIT 1)) FROM outbox o JOIN message m ON m.id = o.message_id
+    JOIN conversation v ON v.id = o.conversation_id JOIN contact c ON c.id = v.contact_id";
+
+/// The page.
+pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap, Query(query): Query<QueueQuery>) -> Result<Response, Refusal> {
+    let visitor = enter(&app, &headers, Action::View).await?;
+    let tab = match query.tab.as_deref() {
+        Some("waiting") => "waiting",
+        Some("sent") => "sent",
+        _ => "dead",
+    };
+    let before = query.before.unwrap_or(i64::MAX);
+    let now_process = app.store.clock.process_ms();
+    let (rows, counts) = app
+        .store
+        .read(move |connection| -> Result<(Vec<Value>, Value), StoreError> {
+            let filter = match tab {
+                "waiting" => " WHERE o.state IN ('due', 'sending', 'unknown') AND o.id < ?1 ORDER BY o.id DESC LIMIT ?2",
+                "sent" => " WHERE o.state IN ('accepted', 'delivered', 'read') AND o.id < ?1 ORDER BY o.id DESC LIMIT ?2",
+                _ => " WHERE o.state IN ('failed', 'parked', 'expired') AND o.id < ?1 ORDER BY o.id DESC LIMIT ?2",
+            };
+            let sql = [ROW, filter].concat();
+            let mut statement = connection.prepare_cached(&sql)?;
+            let rows = statement
+                .query_map((before, PAGE), |row| {
+                    let text: Option<String> = row.get(9)?;
+                    Ok(json!({
+                        "id": row.get::<_, i64>(0)?, "conversation_id": row.get::<_, i64>(1)?, "state": row.get::<_, String>(2)?, "attempts": row.get::<_, i64>(3)?,
+                        "cause": row.get::<_, Option<String>>(4)?, "wait_s": ((row.get::<_, i64>(5)? - now_process) / 1000).max(0), "sent_at": row.get::<_, Option<i64>>(6)?,
+                        "created_at": row.get::<_, i64>(7)?, "kind": row.get::<_, String>(8)?, "text": text.map(|text| crate::kernel::text::preview(&text, 140)),
+                        "author": row.get::<_, String>(10)?, "priority": row.get::<_, i64>(11)?, "name": row.get::<_, Option<String>>(12)?,
+                    }))
+                })?
+                .collect::<Result<Vec<_>, _>>()?;
+            let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+            let counts = json!({
+                "dead": count("SELECT count(*) FROM outbox WHERE state IN ('failed', 'parked', 'expired')")?,
+                "waiting": count("SELECT count(*) FROM outbox WHERE state IN ('due', 'sending', 'unknown')")?,
+            });
+            Ok((rows, counts))
+        })
+        .await?;
+    let next = rows.last().filter(|_| rows.len() as i64 == PAGE).map(|row| row["id"].clone());
+    let lines: Vec<Value> = app.lines.lock().unwrap_or_else(PoisonError::into_inner).values().filter(|line| line.open).map(|line| json!(line)).collect();
+    Ok(visitor.page(200, "queue.html", "queue", json!({"tab": tab, "rows": rows, "counts": counts, "next": next, "lines": lines})).await)
+}
+
+/// Once more.
+pub async fn retry(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<i64>, Form(form): Form<Act>) -> Result<Response, Refusal> {
+    let visitor = enter(&app, &headers, Action::Chat).await?;
+    visitor.check(&headers, &form.csrf)?;
+    let actor = visitor.actor();
+    app.store.write(move |tx| outbox::retry(tx, &actor, id)).await?;
+    Ok(see(back(form.back.as_deref()).as_str()))
+}
+
+/// Never mind.
+pub async fn discard(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<i64>, Form(form): Form<Act>) -> Result<Response, Refusal> {
+    let visitor = enter(&app, &headers, Action::Chat).await?;
+    visitor.check(&headers, &form.csrf)?;
+    let actor = visitor.actor();
+    app.store.write(move |tx| outbox::discard(tx, &actor, id)).await?;
+    Ok(see(back(form.back.as_deref()).as_str()))
+}
+
+/// A button's form: its token, and the page to go back to.
+#[derive(Deserialize)]
+pub struct Act {
+    csrf: String,
+    back: Option<String>,
+}
+
+/// Only our own pages: a path, never an address.
+fn back(given: Option<&str>) -> String {
+    given.filter(|path| path.starts_with("/chats/conv_") && path.len() < 40).map_or_else(|| "/queue".to_owned(), str::to_owned)
+}

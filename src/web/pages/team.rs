@@ -1,0 +1,95 @@
+//! The team: who logs in, with which role; letting people in and out.
+
+use super::{Refusal, enter, see};
+use crate::app::App;
+use crate::people::user::{self, Role, UserError};
+use crate::web::policy::{self, Action};
+use axum::Form;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+async fn page(app: &Arc<App>, visitor: &super::Visitor, status: u16, typed: Value, wrong: Option<&str>) -> Result<Response, Refusal> {
+    let users = app.store.read(user::list).await?;
+    let actions = [("view", Action::View), ("chat", Action::Chat), ("catalog", Action::EditCatalog), ("audit", Action::Audit), ("admin", Action::Administer)];
+    let matrix: Vec<Value> = Role::ALL
+        .iter()
+        .map(|role| json!({"role": role, "may": actions.iter().map(|(name, action)| json!({"name": name, "yes": policy::may(*role, *action)})).collect::<Vec<_>>()}))
+        .collect();
+    Ok(visitor.page(status, "team.html", "team", json!({"users": users, "matrix": matrix, "typed": typed, "wrong": wrong})).await)
+}
+
+/// The page.
+pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Refusal> {
+    let visitor = enter(&app, &headers, Action::Administer).await?;
+    page(&app, &visitor, 200, json!({"role": "cs"}), None).await
+}
+
+/// Somebody new.
+#[derive(Deserialize)]
+pub struct NewUser {
+    csrf: String,
+    name: String,
+    email: String,
+    role: String,
+    password: String,
+}
+
+/// Lets somebody in.
+pub async fn add(State(app): State<Arc<App>>, headers: HeaderMap, Form(sent): Form<NewUser>) -> Result<Response, Refusal> {
+    let visitor = enter(&app, &headers, Action::Administer).await?;
+    visitor.check(&headers, &sent.csrf)?;
+    let role = Role::parse(&sent.role).ok_or(Refusal::NotFound)?;
+    let password = sent.password.clone();
+    let hashed = tokio::task::spawn_blocking(move || user::hash_password(&password)).await.unwrap_or(Err(UserError::BadPassword));
+    let (actor, email, name) = (visitor.actor(), sent.email.clone(), sent.name.clone());
+    let done = match hashed {
+        Ok(hash) => app.store.write(move |tx| user::create(tx, &actor, &email, &name, role, &hash)).await.map(drop),
+        Err(error) => Err(error),
+    };
+    answer(&app, &visitor, done, json!({"name": sent.name, "email": sent.email, "role": sent.role})).await
+}
+
+async fn answer(app: &Arc<App>, visitor: &super::Visitor, done: Result<(), UserError>, typed: Value) -> Result<Response, Refusal> {
+    let wrong = match done {
+        Ok(()) => return Ok(see("/team")),
+        Err(UserError::Store(error)) => return Err(error.into()),
+        Err(UserError::BadEmail(_)) => "team-bad-email",
+        Err(UserError::BadPassword) => "team-bad-password",
+        Err(UserError::BadName) => "team-bad-name",
+        Err(UserError::Taken(_)) => "team-taken",
+        Err(UserError::NoSuchUser(_)) => return Err(Refusal::NotFound),
+        Err(UserError::LastAdmin(_)) => "team-last-admin",
+    };
+    page(app, visitor, 422, typed, Some(wrong)).await
+}
+
+/// A change of somebody.
+#[derive(Deserialize)]
+pub struct Change {
+    csrf: String,
+    email: String,
+    what: String,
+    role: Option<String>,
+}
+
+/// Role, out, in again.
+pub async fn change(State(app): State<Arc<App>>, headers: HeaderMap, Form(sent): Form<Change>) -> Result<Response, Refusal> {
+    let visitor = enter(&app, &headers, Action::Administer).await?;
+    visitor.check(&headers, &sent.csrf)?;
+    let actor = visitor.actor();
+    let role = sent.role.as_deref().and_then(Role::parse);
+    let done = app
+        .store
+        .write(move |tx| match (sent.what.as_str(), role) {
+            ("disable", _) => user::disable(tx, &actor, &sent.email),
+            ("enable", _) => user::enable(tx, &actor, &sent.email),
+            ("role", Some(role)) => user::set_role(tx, &actor, &sent.email, role),
+            _ => Ok(()),
+        })
+        .await;
+    answer(&app, &visitor, done, json!({"role": "cs"})).await
+}
