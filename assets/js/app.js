@@ -56,7 +56,7 @@ if (page) {
   });
   const connect = () => {
     const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/live${seq ? `?after=${seq}` : ""}`);
-    socket.onopen = () => { wait = 500; if (state) { state.textContent = state.dataset.on; state.classList.remove("off"); } };
+    socket.onopen = () => { wait = 500; update(); if (state) { state.textContent = state.dataset.on; state.classList.remove("off"); } };
     socket.onmessage = (event) => {
       const line = JSON.parse(event.data);
       seq = line.seq;

@@ -243,10 +243,15 @@ fn details(package: &Package, topic: Topic, party: Option<i64>, catalog: &Catalo
                 add(format!("DP: {}", rupiah::full(dp)));
             }
         }
-        Topic::Schedule => add(match lang {
-            Language::Id => format!("Berangkat *{}*, {} hari.", day(&package.departs, lang), package.days),
-            Language::En => format!("Departs *{}*, {} days.", day(&package.departs, lang), package.days),
-        }),
+        Topic::Schedule => {
+            add(match lang {
+                Language::Id => format!("Berangkat *{}*, {} hari.", day(&package.departs, lang), package.days),
+                Language::En => format!("Departs *{}*, {} days.", day(&package.departs, lang), package.days),
+            });
+            if let Some(payoff) = &package.payoff_by {
+                add(format!("{} {}.", t(lang, "Pelunasan paling lambat", "To be paid in full by"), day(payoff, lang)));
+            }
+        }
         Topic::Quota => add(match (availability, package.seats_left(), lang) {
             (Availability::Full, _, Language::Id) => "Mohon maaf, kursinya sudah penuh.".into(),
             (Availability::Full, _, Language::En) => "We are sorry, it is fully booked.".into(),

@@ -197,7 +197,7 @@ pub fn join(tx: &Tx<'_>, into: i64, from: i64) -> Result<(), StoreError> {
     super::phase::advance(tx, into, kept.phase, gone.phase, None, "merged", "system")?;
     tx.execute(
         "UPDATE conversation SET
-           unread_count = unread_count + o.unread_count, last_in_id = nullif(max(ifnull(conversation.last_in_id, 0), ifnull(o.last_in_id, 0)), 0),
+           unread_count = conversation.unread_count + o.unread_count, last_in_id = nullif(max(ifnull(conversation.last_in_id, 0), ifnull(o.last_in_id, 0)), 0),
            last_in_at = nullif(max(ifnull(conversation.last_in_at, 0), ifnull(o.last_in_at, 0)), 0),
            answered_id = max(conversation.answered_id, o.answered_id), last_at = max(conversation.last_at, o.last_at),
            last_message_id = CASE WHEN o.last_at > conversation.last_at THEN o.last_message_id ELSE conversation.last_message_id END,

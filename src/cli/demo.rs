@@ -123,7 +123,8 @@ fn play(app: &Arc<App>) -> anyhow::Result<()> {
             }
         }
         shown = print_after(app, shown, &mut out)?;
-        let silent: i64 = app.store.read_blocking(|c| -> Result<i64, StoreError> { Ok(c.query_row("SELECT count(*) FROM conversation WHERE handler = 'user'", [], |row| row.get(0))?) })?;
+        let silent: i64 =
+            app.store.read_blocking(|c| -> Result<i64, StoreError> { Ok(c.query_row("SELECT count(*) FROM conversation WHERE handler = 'user'", [], |row| row.get(0))?) })?;
         if silent > 0 || app.is_stopping() {
             break;
         }

@@ -42,7 +42,7 @@ pub const EXPORTS: &[Export] = &[
             ("reply_to", Text), ("edited_at", Time), ("revoked_at", Time), ("session", Text),
         ],
         sql: "SELECT m.wa_id, m.conversation_id, {PHONE}, m.direction, m.author, m.kind, m.text, m.status, m.at,
-              ifnull(t.phase, (SELECT p.to_phase FROM phase_transition p WHERE p.conversation_id = m.conversation_id AND p.at <= m.received_at ORDER BY p.id DESC LIMIT 1)),
+              coalesce(t.phase, (SELECT p.to_phase FROM phase_transition p WHERE p.conversation_id = m.conversation_id AND p.at <= m.received_at ORDER BY p.id DESC LIMIT 1), 'leads'),
               t.confidence, t.decided_by, t.prompt_version,
               ifnull(m.campaign_code, (SELECT x.code FROM touch x WHERE x.conversation_id = m.conversation_id AND x.message_id = m.id AND x.via <> 'ignored' LIMIT 1)), c.name, u.name, m.reply_to, m.edited_at, m.revoked_at, h.session
               FROM message m JOIN conversation v ON v.id = m.conversation_id JOIN contact c ON c.id = v.contact_id JOIN channel h ON h.id = m.channel_id
@@ -228,7 +228,7 @@ impl<'o> Sink<'o> {
         let names = export.columns.iter().map(|(name, _)| *name);
         Ok(match format {
             Format::Csv => {
-                let mut writer = csv::WriterBuilder::new().quote_style(csv::QuoteStyle::NonNumeric).terminator(csv::Terminator::CRLF).from_writer(out);
+                let mut writer = csv::WriterBuilder::new().quote_style(csv::QuoteStyle::Always).terminator(csv::Terminator::CRLF).from_writer(out);
                 writer.write_record(names)?;
                 Self::Csv(Box::new(writer), export.columns)
             }

@@ -299,7 +299,14 @@ mod tests {
             }
         }
         for key in id.keys() {
-            assert!(used.contains(key) || families.iter().any(|family| key.starts_with(family.as_str())) || key.starts_with("notice-") || key.starts_with("set-"), "{key} has words but is not used");
+            assert!(
+                used.contains(key)
+                    || families.iter().any(|family| key.starts_with(family.as_str()))
+                    || key.starts_with("notice-")
+                    || key.starts_with("weekday-")
+                    || key.starts_with("set-"),
+                "{key} has words but is not used"
+            );
         }
     }
 

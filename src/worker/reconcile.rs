@@ -10,7 +10,7 @@ use crate::people::identity;
 use crate::wire::waha;
 use crate::wire::waha_api::Waha;
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Messages a page of history.
 const PAGE: usize = 100;
@@ -32,6 +32,7 @@ const LIDS: usize = 10;
 pub struct Watch {
     lid_tries: HashMap<String, (u32, i64)>,
     muted_alarm_at: i64,
+    looked: HashSet<i64>,
 }
 
 impl Watch {
@@ -82,7 +83,9 @@ impl Watch {
         let restarted = started.is_some() && started != channel.gateway_started_at;
         let came_back = was != "WORKING";
         let late = channel.reconciled_to_at.is_none_or(|at| app.now_ms() - at > PULL_EVERY_MS);
-        if restarted || came_back || late {
+        // the first look after our own start: what came while we were away is only in the history
+        let we_were_away = self.looked.insert(id);
+        if restarted || came_back || late || we_were_away {
             let found = pull(app, channel, waha)?;
             let now = app.now_ms();
             app.store.write_blocking(move |tx| -> Result<(), StoreError> {
@@ -93,7 +96,7 @@ impl Watch {
                 Ok(())
             })?;
             // WORKING, not restarted, and yet messages had gone by: the webhook is mute
-            if found > 0 && !restarted && !came_back && channel.reconciled_to_at.is_some() && now - self.muted_alarm_at > PULL_EVERY_MS {
+            if found > 0 && !restarted && !came_back && !we_were_away && channel.reconciled_to_at.is_some() && now - self.muted_alarm_at > PULL_EVERY_MS {
                 self.muted_alarm_at = now;
                 tracing::warn!(found, "history held messages the webhook never brought");
                 app.store.write_blocking(move |tx| tx.emit("alert", None, json!({"kind": "session_mute", "found": found})))?;

@@ -1,1 +1,14 @@
+//! Black box: the real binary over HTTP, a real SQLite file, a fake WAHA on loopback. One file per feature.
 
+mod answering;
+mod browser;
+mod cli;
+mod faults;
+mod fixtures;
+mod pages;
+mod queue;
+mod support;
+mod webhook;
+
+#[path = "../../examples/fake_waha.rs"]
+mod fake_waha;

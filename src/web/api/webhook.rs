@@ -14,7 +14,8 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Request};
 use axum::response::{IntoResponse, Response};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use bytes::BytesMut;
+use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -78,14 +79,31 @@ async fn handle(app: &Arc<App>, request: Request<Body>) -> Result<(usize, Value)
     })
 }
 
+/// What is read and thrown away of a body that is too large, so that its sender gets to hear why.
+const DISCARD: usize = 16 << 20;
+
 /// The whole body within `limit` bytes and [`BODY_TIME`].
 pub async fn read_body(body: Body, limit: usize) -> Result<Bytes, ApiError> {
-    match tokio::time::timeout(BODY_TIME, Limited::new(body, limit).collect()).await {
-        Err(_) => Err(ApiError::new(408, "body_timeout", "the body did not arrive within 15 seconds")),
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::new(413, "body_too_large", format!("the body is larger than {limit} bytes"))),
-        Ok(Err(_)) => Err(ApiError::new(400, "body_broken", "the body broke off")),
+    tokio::time::timeout(BODY_TIME, collect(body, limit)).await.unwrap_or_else(|_| Err(ApiError::new(408, "body_timeout", "the body did not arrive within 15 seconds")))
+}
+
+async fn collect(mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
+    let mut whole = BytesMut::new();
+    let mut seen = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return Err(ApiError::new(400, "body_broken", "the body broke off")) };
+        let Ok(data) = frame.into_data() else { continue };
+        seen += data.len();
+        if seen <= limit {
+            whole.extend_from_slice(&data);
+        } else if seen > DISCARD {
+            break;
+        }
     }
+    if seen > limit {
+        return Err(ApiError::new(413, "body_too_large", format!("the body is larger than {limit} bytes")));
+    }
+    Ok(whole.freeze())
 }
 
 async fn prove(app: &App, headers: &HeaderMap, bytes: &[u8]) -> Result<Proof, ApiError> {

@@ -1,0 +1,127 @@
+//! What customers hear: codes, near misses, packages that are gone, slots, people.
+
+use crate::support::Kafilah;
+use serde_json::json;
+use std::time::Duration;
+
+#[test]
+fn a_code_gets_the_package_and_a_second_customer_another() {
+    let app = Kafilah::start();
+    app.customer_writes("6281200000001", "C1", "Halo, info umr apr 2030 hemat dong");
+    app.customer_writes("6281200000002", "C2", "umr juny 2030 vip");
+    let sent = app.wait_delivered(2);
+    let to = |phone: &str| sent.iter().find(|line| line.starts_with(phone)).unwrap().clone();
+    let first = to("6281200000001");
+    for part in ["Umroh April 2030 Hemat", "Rp27.000.000", "8 April 2030", "9 hari", "?"] {
+        assert!(first.contains(part), "{first}");
+    }
+    assert!(to("6281200000002").contains("UMR_JUN_2030_VIP") && to("6281200000002").contains("Maksud"), "{sent:?}");
+    let row = app.export("messages").into_iter().find(|row| row["message_id"] == "C1").unwrap();
+    assert_eq!(row["campaign_code"], "UMR_APR_2030_HEMAT");
+    assert_eq!(app.export("campaigns")[0]["conversations"], 1);
+}
+
+#[test]
+fn gone_full_several_and_unknown_codes() {
+    let app = Kafilah::start();
+    for (n, (text, parts)) in [
+        ("UMR_MAR_2025_HEMAT", vec!["sudah berangkat", "UMR_APR_2030_HEMAT"]),
+        ("UMR_DES_2030_LIBUR", vec!["sudah penuh", "UMR_JUN_2030_VIP"]),
+        ("UMR_JUN_2030_VIP atau UMR_APR_2030_HEMAT?", vec!["Rp45.000.000"]),
+        ("UMR_JUL_2031_PLUS", vec!["UMR_JUL_2031_PLUS", "UMR_APR_2030_HEMAT"]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        app.customer_writes(&format!("62812000001{n}0"), &format!("G{n}"), text);
+        let sent = app.wait_delivered(n + 1);
+        for part in parts {
+            assert!(sent[n].contains(part), "{text}: {}", sent[n]);
+        }
+    }
+}
+
+#[test]
+fn without_a_code_party_and_month_are_asked_once() {
+    let app = Kafilah::start();
+    let phone = "6281200000020";
+    app.customer_writes(phone, "S1", "Assalamualaikum, mau tanya umroh");
+    assert!(app.wait_delivered(1)[0].contains("Berapa orang"));
+    app.customer_writes(phone, "S2", "berdua");
+    let second = app.wait_delivered(2)[1].clone();
+    assert!(second.contains("2 orang") && second.contains("Bulan apa") && !second.contains("Berapa orang"), "{second}");
+    app.customer_writes(phone, "S3", "bulan juni 2030");
+    let third = app.wait_delivered(3)[2].clone();
+    assert!(third.contains("UMR_JUN_2030_VIP") && !third.contains("Bulan apa"), "{third}");
+}
+
+#[test]
+fn payment_moves_the_phase_and_anything_else_escalates() {
+    let app = Kafilah::start();
+    app.customer_writes("6281200000030", "B1", "UMR_APR_2030_HEMAT");
+    app.wait_delivered(1);
+    app.customer_writes("6281200000030", "B2", "cara bayar DP gimana kak");
+    app.wait_delivered(2);
+    let moves = app.export("phase-transitions");
+    assert_eq!((&moves[0]["from"], &moves[0]["to"], &moves[0]["trigger_message_id"]), (&json!("leads"), &json!("booking"), &json!("B2")));
+    app.customer_writes("6281200000031", "B3", "bolehkah membawa kucing");
+    app.wait_delivered(3);
+    let reasons: Vec<String> = app.export("escalations").iter().map(|row| row["reason"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(reasons, ["payment_intent", "complex_question"]);
+    app.customer_writes("6281200000031", "B4", "kucingnya lucu sekali");
+    app.wait_delivered(4);
+    app.wait("the handover after two unsure turns", Duration::from_secs(5), |app| app.export("handovers").len() == 1);
+    app.customer_writes("6281200000031", "B5", "halo");
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(app.waha.delivered().len(), 4, "after two unsure turns the bot stops");
+}
+
+#[test]
+fn rapid_messages_are_answered_once_together() {
+    let app = Kafilah::start_with(&[("bot.quiet_ms", "400")]);
+    for n in 0..5 {
+        app.customer_writes("6281200000040", &format!("R{n}"), if n == 2 { "UMR_APR_2030_HEMAT" } else { "halo kak" });
+    }
+    app.wait_delivered(1);
+    std::thread::sleep(Duration::from_millis(900));
+    let sent = app.waha.delivered();
+    assert_eq!(sent.len(), 1, "{sent:?}");
+    assert!(sent[0].contains("Rp27.000.000"));
+}
+
+#[test]
+fn the_price_is_the_one_at_the_moment_of_sending() {
+    let app = Kafilah::start();
+    app.waha.memory().chaos.always = Some(429);
+    app.customer_writes("6281200000050", "T1", "UMR_APR_2030_HEMAT");
+    app.wait("a first try", Duration::from_secs(5), |app| !app.waha.memory().sent.is_empty());
+    let (status, answer) = app.api("PATCH", "/api/packages/UMR_APR_2030_HEMAT", Some(json!({"price_idr": 28500000})));
+    assert_eq!((status, &answer["price_idr"]), (200, &json!(28500000)));
+    app.waha.memory().chaos.always = None;
+    let sent = app.wait_delivered(1);
+    assert!(sent[0].contains("Rp28.500.000") && !sent[0].contains("Rp27.000.000"), "{sent:?}");
+    // and a package that filled up meanwhile says so
+    app.waha.memory().chaos.always = Some(429);
+    let tries = app.waha.memory().sent.len();
+    app.customer_writes("6281200000051", "T2", "UMR_APR_2030_HEMAT");
+    app.wait("a first try", Duration::from_secs(5), |app| app.waha.memory().sent.len() > tries);
+    app.api("PATCH", "/api/packages/UMR_APR_2030_HEMAT", Some(json!({"status": "full"})));
+    app.waha.memory().chaos.always = None;
+    assert!(app.wait_delivered(2)[1].contains("sudah penuh"));
+}
+
+#[test]
+fn packages_over_the_api_name_wrong_fields_and_roles_hold() {
+    let app = Kafilah::start();
+    assert_eq!(app.api("GET", "/api/packages", None).1["packages"].as_array().unwrap().len(), 4);
+    let (status, answer) = app.api("PUT", "/api/packages/UMR_MEI_2030_BARU", Some(json!({"name": "Baru", "price_idr": 1, "departs": "2030-05-01", "days": 9})));
+    assert_eq!((status, &answer["status"]), (201, &json!("open")));
+    let (status, answer) = app.api("PATCH", "/api/packages/UMR_MEI_2030_BARU", Some(json!({"price_idr": "murah"})));
+    assert_eq!((status, &answer["error"]["field"]), (422, &json!("price_idr")));
+    assert_eq!(app.api("GET", "/api/packages/TIDAK_ADA", None).0, 404);
+    assert_eq!(app.call("GET", "/api/packages", &[], None).status, 401);
+    let viewer = String::from_utf8(app.cli(&["token", "create", "--role", "viewer", "--name", "baca"]).stdout).unwrap();
+    let bearer = format!("Bearer {}", viewer.trim());
+    assert_eq!(app.call("GET", "/api/packages", &[("authorization", &bearer)], None).status, 200);
+    assert_eq!(app.call("PATCH", "/api/packages/UMR_MEI_2030_BARU", &[("authorization", &bearer)], Some(b"{}")).status, 403);
+}

@@ -1,0 +1,175 @@
+//! Real Chromium through ChromeDriver: the commonest jobs at phone and desktop width. On a machine without a browser
+//! the tests say that they were skipped.
+
+use crate::support::{EMAIL, Kafilah, PASSWORD};
+use kafilah::wire::client::{Call, Http};
+use serde_json::{Value, json};
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+struct Browser {
+    http: Http,
+    base: String,
+    session: String,
+    driver: Child,
+}
+
+impl Browser {
+    fn open(width: u32, height: u32) -> Option<Self> {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let driver = Command::new("chromedriver").arg(format!("--port={port}")).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let Ok(driver) = driver else {
+            println!("SKIPPED: chromedriver is not installed (Debian: chromium chromium-driver)");
+            return None;
+        };
+        let mut browser = Self { http: Http::default(), base: format!("http://127.0.0.1:{port}"), session: String::new(), driver };
+        let until = Instant::now() + Duration::from_secs(20);
+        while browser.http.call(&Call::new("GET", &format!("{}/status", browser.base), &[], None, Duration::from_secs(2))).is_err() {
+            assert!(Instant::now() < until, "chromedriver did not start");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let args = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--no-first-run",
+        ];
+        let made = browser.ask("POST", "/session", json!({"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": args}, "goog:loggingPrefs": {"browser": "ALL"}}}}));
+        browser.session = format!("/session/{}", made["sessionId"].as_str().expect("a session"));
+        browser.of(
+            "POST",
+            "/goog/cdp/execute",
+            json!({"cmd": "Emulation.setDeviceMetricsOverride", "params": {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}}),
+        );
+        Some(browser)
+    }
+
+    fn ask(&self, method: &str, path: &str, body: Value) -> Value {
+        let bytes = body.to_string();
+        let body = (method == "POST").then_some(bytes.as_bytes());
+        let url = format!("{}{path}", self.base);
+        let answer = self.http.call(&Call { limit: 32 << 20, ..Call::new(method, &url, &[], body, Duration::from_secs(60)) }).expect("chromedriver answers");
+        let value = answer.json()["value"].clone();
+        assert!(value["error"].is_null(), "{path}: {}", value["message"]);
+        value
+    }
+
+    fn of(&self, method: &str, path: &str, body: Value) -> Value {
+        self.ask(method, &format!("{}{path}", self.session), body)
+    }
+
+    fn go(&self, url: &str) {
+        self.of("POST", "/url", json!({"url": url}));
+    }
+
+    fn js(&self, code: &str) -> Value {
+        self.of("POST", "/execute/sync", json!({"script": code, "args": []}))
+    }
+
+    fn wait(&self, what: &str, condition: &str) {
+        let until = Instant::now() + Duration::from_secs(15);
+        while self.js(&format!("return !!({condition})")) != true {
+            assert!(Instant::now() < until, "waited in vain for {what}; the page says: {}", self.js("return document.body.innerText.slice(0, 1500)"));
+            std::thread::sleep(Duration::from_millis(80));
+        }
+    }
+
+    fn login(&self, app: &Kafilah) {
+        self.go(&format!("{}/login", app.address));
+        self.js(&format!("document.querySelector('#email').value='{EMAIL}';document.querySelector('#password').value='{PASSWORD}';document.querySelector('form').requestSubmit()"));
+        self.wait("Beranda", "document.querySelector('.rail')");
+    }
+
+    /// No sideways scrolling, every tap target reachable, every field and image named, nothing on the console.
+    fn looks_right(&self, path: &str) {
+        assert_eq!(self.js("return document.documentElement.scrollWidth - innerWidth"), 0, "{path} scrolls sideways");
+        let nameless = self.js(
+            "return [...document.querySelectorAll('input:not([type=hidden]),select,textarea')].filter(f => !f.labels?.length && !f.ariaLabel).map(f => f.outerHTML.slice(0, 90))
+               .concat([...document.images].filter(i => !i.hasAttribute('alt')).map(i => i.src)).concat([...document.querySelectorAll('button,a')].filter(b => !b.textContent.trim() && !b.ariaLabel && !b.querySelector('img,svg[aria-label]')).map(b => b.outerHTML.slice(0, 90)))",
+        );
+        assert_eq!(nameless, json!([]), "{path}");
+        let log = self.of("POST", "/se/log", json!({"type": "browser"}));
+        let errors: Vec<&Value> = log.as_array().into_iter().flatten().filter(|line| line["level"] == "SEVERE").collect();
+        assert!(errors.is_empty(), "{path}: {errors:?}");
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        if !self.session.is_empty() {
+            let url = format!("{}{}", self.base, self.session);
+            let _ = self.http.call(&Call::new("DELETE", &url, &[], None, Duration::from_secs(5))); // the driver ends either way
+        }
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+#[test]
+fn every_page_fits_a_phone_and_a_desktop() {
+    let app = Kafilah::start();
+    let long = "Hj. Siti Nurhaliza Rahmawati binti Sulaiman Kusumaningrum Hadiprasetyo";
+    let mut payload = crate::support::message("6281200000001", "LOOK1", &format!("UMR_APR_2030_HEMAT {}", "panjangsekali".repeat(20)));
+    payload["_data"]["Info"]["PushName"] = long.into();
+    let conversation = app.webhook("message.any", payload).1["conversation_id"].as_str().unwrap().to_owned();
+    app.wait_delivered(1);
+    for (width, height) in [(390, 844), (1440, 900)] {
+        let Some(browser) = Browser::open(width, height) else { return };
+        browser.login(&app);
+        for path in [
+            "/",
+            "/chats",
+            &format!("/chats/{conversation}"),
+            "/packages",
+            "/packages/UMR_APR_2030_HEMAT",
+            "/packages/new",
+            "/queue?tab=sent",
+            "/simulator",
+            "/whatsapp",
+            "/team",
+            "/settings",
+            "/audit",
+            "/profile",
+        ] {
+            browser.go(&format!("{}{path}", app.address));
+            browser.wait(path, "document.readyState === 'complete'");
+            browser.looks_right(&format!("{width} {path}"));
+        }
+    }
+}
+
+#[test]
+fn a_message_appears_live_is_answered_and_the_socket_resumes() {
+    let mut app = Kafilah::start();
+    let conversation = app.customer_writes("6281200000001", "LV1", "UMR_APR_2030_HEMAT")["conversation_id"].as_str().unwrap().to_owned();
+    app.wait_delivered(1);
+    let Some(browser) = Browser::open(1440, 900) else { return };
+    browser.login(&app);
+    browser.go(&format!("{}/chats/{conversation}", app.address));
+    browser.wait("the socket", "document.querySelector('[data-live-state]').textContent && !document.querySelector('[data-live-state]').classList.contains('off')");
+    app.customer_writes("6281200000001", "LV2", "Ini pesan kedua yang datang sendiri");
+    browser.wait("the live message", "document.querySelector('#bubbles').innerText.includes('Ini pesan kedua yang datang sendiri')");
+    browser.js("const box = document.querySelector('#reply'); box.value = 'Baik Bu, sebentar ya'; box.form.requestSubmit()");
+    browser.wait("the reply", "document.querySelector('#bubbles')?.innerText.includes('Baik Bu, sebentar ya')");
+    app.wait("the reply at the gateway", Duration::from_secs(8), |app| app.waha.delivered().iter().any(|line| line.ends_with("Baik Bu, sebentar ya")));
+    // the server restarts on another port: a page on the old one only says that it is offline
+    app.stop();
+    browser.wait("the offline word", "document.querySelector('[data-live-state]').classList.contains('off')");
+}
+
+#[test]
+fn the_simulator_answers_in_the_page() {
+    let app = Kafilah::start();
+    let Some(browser) = Browser::open(390, 844) else { return };
+    browser.login(&app);
+    browser.go(&format!("{}/simulator", app.address));
+    browser.js("const box = document.querySelector('#sim-text'); box.value = 'UMR_APR_2030_HEMAT'; box.form.requestSubmit()");
+    browser.wait("the bot's answer", "document.querySelector('.phone')?.innerText.includes('Rp27.000.000')");
+    browser.wait("the trace", "document.querySelector('#trace')?.innerText.includes('98%')");
+    assert!(app.waha.delivered().is_empty(), "nothing leaves for WhatsApp");
+}

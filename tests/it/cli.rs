@@ -1,0 +1,126 @@
+//! The command line: settings, users, imports, exports, backup, restore, doctor.
+
+use crate::support::{EMAIL, Kafilah, run};
+use serde_json::Value;
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn settings_are_checked_secret_and_seen_by_the_running_server() {
+    let app = Kafilah::start();
+    assert_eq!(text(&app.cli(&["get", "waha.hmac_key"]).stdout).trim(), "***");
+    assert!(!text(&app.cli(&["get"]).stdout).contains("kunci-uji"));
+    for (args, part) in [(&["set", "no.such", "1"][..], "no setting"), (&["set", "bot.quiet_ms", "soon"], "whole number"), (&["set", "waha.url", "ftp://x"], "address")] {
+        let out = app.cli(args);
+        assert_eq!(out.status.code(), Some(1));
+        assert!(text(&out.stderr).contains(part), "{}", text(&out.stderr));
+    }
+    assert_eq!(app.cli(&["set"]).status.code(), Some(2), "usage");
+    assert!(app.cli(&["set", "bot.enabled", "off"]).status.success());
+    std::thread::sleep(std::time::Duration::from_millis(600));
+    app.customer_writes("6281200000001", "SET1", "UMR_APR_2030_HEMAT");
+    std::thread::sleep(std::time::Duration::from_millis(400));
+    assert!(app.waha.delivered().is_empty(), "the running server heard of it");
+}
+
+#[test]
+fn users_come_and_go_but_never_the_last_admin() {
+    let app = Kafilah::start();
+    let add = |email: &str, role: &str, password: &str| run(&app.store(), &["user", "add", "--email", email, "--name", "Orang", "--role", role, "--password-stdin"], password);
+    assert!(add("cs@biro.example", "cs", "sandi-panjang\n").status.success());
+    assert!(!add("cs@biro.example", "cs", "sandi-panjang\n").status.success());
+    assert!(!add("x@biro.example", "cs", "pendek\n").status.success());
+    assert_eq!(add("x@biro.example", "king", "sandi-panjang\n").status.code(), Some(2));
+    assert!(text(&app.cli(&["user", "list"]).stdout).contains("cs@biro.example\tOrang\tcs\tactive"));
+    assert!(app.cli(&["user", "disable", "cs@biro.example"]).status.success());
+    let last = app.cli(&["user", "disable", EMAIL]);
+    assert!(text(&last.stderr).contains("last active system_admin"), "{}", text(&last.stderr));
+}
+
+#[test]
+fn an_import_is_all_or_nothing_with_a_line_per_wrong_row() {
+    let app = Kafilah::start();
+    let file = app.dir.path().join("paket.csv");
+    std::fs::write(
+        &file,
+        "code,name,price_idr,departs,days\nUMR_MEI_2030_A,Paket A,Rp 25.000.000,2030-05-01,9\nUMR_MEI_2030_B,Paket B,murah,2030-05-02,9\nbad code,C,1,2030-05-02,9\n",
+    )
+    .unwrap();
+    let out = app.cli(&["import", "packages", file.to_str().unwrap()]);
+    assert_eq!(out.status.code(), Some(1));
+    let said = text(&out.stderr);
+    assert!(said.contains("row 3: price_idr") && said.contains("row 4: code") && said.contains("nothing was written"), "{said}");
+    assert_eq!(app.export("packages").len(), 4);
+    std::fs::write(&file, "code;name;price_idr;departs;days;features\nUMR_MEI_2030_A;Paket A;Rp 25.000.000;2030-05-01;9;dekat|murah\n").unwrap();
+    let dry = app.cli(&["import", "packages", file.to_str().unwrap(), "--dry-run"]);
+    assert!(dry.status.success() && app.export("packages").len() == 4);
+    assert!(app.cli(&["import", "packages", file.to_str().unwrap()]).status.success());
+    assert_eq!(app.api("GET", "/api/packages/UMR_MEI_2030_A", None).1["features"][1], "murah");
+    let people = app.dir.path().join("kontak.csv");
+    std::fs::write(&people, "phone,name\n0812-0000-0009,Ibu Sari\n").unwrap();
+    assert!(app.cli(&["import", "contacts", people.to_str().unwrap()]).status.success());
+    let sales = app.dir.path().join("beli.json");
+    std::fs::write(&sales, r#"[{"phone":"081200000009","product":"Umroh 2024","quantity":2,"price_idr":25000000,"bought_on":"2024-03-01"}]"#).unwrap();
+    for _ in 0..2 {
+        assert!(app.cli(&["import", "purchases", sales.to_str().unwrap()]).status.success());
+    }
+    let purchases = app.export("purchases");
+    assert_eq!((purchases.len(), &purchases[0]["total_idr"], &purchases[0]["contact_name"]), (1, &Value::from(50_000_000), &Value::from("Ibu Sari")));
+}
+
+#[test]
+fn exports_are_atomic_neutral_and_remember_where_they_were() {
+    let app = Kafilah::start();
+    app.customer_writes("6281200000001", "X1", "=HYPERLINK(\"http://x\")");
+    app.wait_delivered(1);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let file = app.dir.path().join("pesan.csv");
+    let path = file.to_str().unwrap();
+    assert!(app.cli(&["export", "messages", "--out", path, "--since", "last"]).status.success());
+    let first = std::fs::read_to_string(&file).unwrap();
+    assert!(first.starts_with("\"message_id\",\"conversation_id\",\"contact_phone\",\"direction\""), "{first}");
+    assert!(first.contains("\"'=HYPERLINK") && first.contains("\"+6281200000001\""), "{first}");
+    assert_eq!(first.lines().count(), first.matches("\r\n").count());
+    assert!(app.cli(&["export", "messages", "--out", path, "--since", "last"]).status.success());
+    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 1, "nothing new since");
+    assert!(!app.cli(&["export", "messages", "--out", "/no/such/folder/x.csv"]).status.success());
+    assert!(!app.cli(&["export", "nothing"]).status.success());
+    assert!(app.cli(&["export", "messages", "--format", "xlsx", "--out", app.dir.path().join("p.xlsx").to_str().unwrap()]).status.success());
+    for what in text(&app.cli(&["export", "list"]).stdout).lines() {
+        assert!(app.cli(&["export", what]).status.success(), "{what}");
+    }
+}
+
+#[test]
+fn a_backup_of_the_running_store_restores_to_what_was() {
+    let mut app = Kafilah::start();
+    app.customer_writes("6281200000001", "BK1", "UMR_APR_2030_HEMAT");
+    app.wait_delivered(1);
+    let file = app.dir.path().join("cadangan.db");
+    let out = app.cli(&["backup", "--out", file.to_str().unwrap()]);
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let before = app.export("messages");
+    app.customer_writes("6281200000002", "BK2", "sesudah cadangan");
+    let running = app.cli(&["restore", file.to_str().unwrap()]);
+    assert!(!running.status.success() && text(&running.stderr).contains("stop it first"));
+    app.stop();
+    let out = app.cli(&["restore", file.to_str().unwrap()]);
+    assert!(out.status.success() && text(&out.stdout).contains("kafilah-before-restore"), "{}", text(&out.stderr));
+    assert_eq!(app.export("messages").len(), before.len());
+    app.boot();
+    let elsewhere = tempfile::tempdir().unwrap();
+    assert!(run(&elsewhere.path().join("data"), &["restore", file.to_str().unwrap()], "").status.success());
+    std::fs::write(&file, b"not a backup").unwrap();
+    assert!(!run(&elsewhere.path().join("data2"), &["restore", file.to_str().unwrap()], "").status.success());
+}
+
+#[test]
+fn help_and_completions_tell_every_command() {
+    let out = crate::support::binary().arg("--help").output().unwrap();
+    for command in ["demo", "serve", "init", "set", "unset", "get", "user", "token", "import", "export", "backup", "restore", "doctor", "completions"] {
+        assert!(text(&out.stdout).contains(command), "{command}");
+    }
+    assert!(crate::support::binary().args(["completions", "bash"]).output().unwrap().stdout.len() > 1_000);
+}

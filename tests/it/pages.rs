@@ -1,0 +1,209 @@
+//! The dashboard without a browser: login, CSRF, roles, every page in both languages, hostile text, headers.
+
+use crate::support::{EMAIL, Kafilah, PASSWORD, run};
+use kafilah::people::user::Role;
+
+pub struct Browserless {
+    cookie: String,
+}
+
+fn form(pairs: &[(&str, &str)]) -> String {
+    let escape = |text: &str| text.bytes().map(|b| if b.is_ascii_alphanumeric() { (b as char).to_string() } else { format!("%{b:02X}") }).collect::<String>();
+    pairs.iter().map(|(name, value)| format!("{}={}", escape(name), escape(value))).collect::<Vec<_>>().join("&")
+}
+
+/// One request by hand: the shared client sends JSON only and hides `Set-Cookie`.
+fn request(app: &Kafilah, method: &str, path: &str, cookie: &str, body: &str, origin: Option<&str>) -> (u16, String, String) {
+    use std::io::{Read, Write};
+    let host = app.address.trim_start_matches("http://");
+    let mut stream = std::net::TcpStream::connect(host).unwrap();
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(15))).unwrap();
+    let origin = origin.map_or(String::new(), |origin| format!("origin: {origin}\r\n"));
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: {host}\r\n{origin}cookie: kafilah={cookie}\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(body.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), head.to_owned(), body.to_owned())
+}
+
+impl Browserless {
+    pub fn login(app: &Kafilah, email: &str, password: &str) -> Self {
+        let own = app.address.clone();
+        let (status, head, _) = request(app, "POST", "/login", "", &form(&[("email", email), ("password", password)]), Some(&own));
+        assert_eq!(status, 303, "{head}");
+        let cookie = head.lines().find_map(|line| line.strip_prefix("set-cookie: kafilah=")).expect("a cookie").split(';').next().unwrap().to_owned();
+        assert!(head.contains("HttpOnly") && head.contains("SameSite=Lax"));
+        Self { cookie }
+    }
+
+    pub fn get(&self, app: &Kafilah, path: &str) -> (u16, String) {
+        let (status, _, body) = request(app, "GET", path, &self.cookie, "", None);
+        (status, body)
+    }
+
+    pub fn csrf(&self, app: &Kafilah) -> String {
+        self.get(app, "/profile").1.split("name=\"csrf\" value=\"").nth(1).unwrap()[..64].to_owned()
+    }
+
+    pub fn post(&self, app: &Kafilah, path: &str, pairs: &[(&str, &str)]) -> (u16, String) {
+        let csrf = self.csrf(app);
+        let mut all = vec![("csrf", csrf.as_str())];
+        all.extend_from_slice(pairs);
+        let own = app.address.clone();
+        let (status, _, body) = request(app, "POST", path, &self.cookie, &form(&all), Some(&own));
+        (status, body)
+    }
+}
+
+const PAGES: [&str; 12] = ["/", "/chats", "/packages", "/packages/new", "/queue", "/queue?tab=sent", "/simulator", "/whatsapp", "/team", "/settings", "/audit", "/profile"];
+
+#[test]
+fn every_page_is_whole_in_both_languages_with_and_without_data() {
+    let app = Kafilah::start();
+    let me = Browserless::login(&app, EMAIL, PASSWORD);
+    for language in ["id", "en"] {
+        assert_eq!(me.post(&app, "/profile", &[("language", language), ("theme", "dark")]).0, 303);
+        for path in PAGES {
+            let (status, body) = me.get(&app, path);
+            assert_eq!(status, 200, "{path}");
+            assert!(body.contains("</html>") && body.contains(&format!("lang=\"{language}\"")), "{path}");
+        }
+    }
+    let conversation = app.customer_writes("6281200000001", "PG1", "UMR_APR_2030_HEMAT")["conversation_id"].as_str().unwrap().to_owned();
+    app.wait_delivered(1);
+    for path in PAGES.iter().map(|path| (*path).to_owned()).chain([format!("/chats/{conversation}"), "/packages/UMR_APR_2030_HEMAT".into()]) {
+        assert_eq!(me.get(&app, &path).0, 200, "{path}");
+    }
+    assert_eq!(me.get(&app, "/tidak-ada").0, 404);
+}
+
+#[test]
+fn forms_need_their_token_and_their_origin() {
+    let app = Kafilah::start();
+    let me = Browserless::login(&app, EMAIL, PASSWORD);
+    let csrf = me.csrf(&app);
+    let body = form(&[("csrf", csrf.as_str()), ("language", "en"), ("theme", "auto")]);
+    assert_eq!(request(&app, "POST", "/profile", &me.cookie, &body, Some("http://evil.example")).0, 403);
+    let bad = form(&[("csrf", "00"), ("language", "en"), ("theme", "auto")]);
+    assert_eq!(request(&app, "POST", "/profile", &me.cookie, &bad, Some(&app.address)).0, 403);
+    assert_eq!(request(&app, "POST", "/profile", &me.cookie, &body, Some(&app.address)).0, 303);
+    let (status, head, _) = request(&app, "GET", "/", "", "", None);
+    assert!(status == 303 && head.contains("location: /login"));
+    for header in ["content-security-policy: default-src 'self'", "x-content-type-options: nosniff", "cache-control: no-store"] {
+        assert!(head.contains(header), "{header}: {head}");
+    }
+    assert_eq!(me.post(&app, "/logout", &[]).0, 303);
+    assert_eq!(me.get(&app, "/").0, 303, "the session ended on the server");
+}
+
+#[test]
+fn guessing_passwords_slows_down() {
+    let app = Kafilah::start();
+    let mut last = 0;
+    for _ in 0..7 {
+        last = request(&app, "POST", "/login", "", &form(&[("email", EMAIL), ("password", "salah-sekali")]), Some(&app.address)).0;
+    }
+    assert_eq!(last, 429);
+}
+
+/// Every page and every changing route for all five roles and a visitor.
+#[test]
+fn roles_see_and_do_what_the_table_says() {
+    let app = Kafilah::start();
+    let conversation = app.customer_writes("6281200000001", "RL1", "UMR_APR_2030_HEMAT")["conversation_id"].as_str().unwrap().to_owned();
+    app.wait_delivered(1);
+    for role in Role::ALL {
+        let email = format!("{}@peran.example", role.as_str().replace('_', "-"));
+        assert!(run(&app.store(), &["user", "add", "--email", &email, "--name", "P", "--role", role.as_str(), "--password-stdin"], "sandi-panjang\n").status.success());
+        let who = Browserless::login(&app, &email, "sandi-panjang");
+        let admin = role == Role::SystemAdmin;
+        let audit = matches!(role, Role::SystemAdmin | Role::MarketingAdmin);
+        let edits = !matches!(role, Role::Cs | Role::Viewer);
+        let chats = role != Role::Viewer;
+        for (path, may) in [
+            ("/", true),
+            ("/chats", true),
+            ("/packages", true),
+            ("/queue", true),
+            ("/simulator", chats),
+            ("/packages/new", edits),
+            ("/audit", audit),
+            ("/team", admin),
+            ("/settings", admin),
+            ("/whatsapp", admin),
+        ] {
+            assert_eq!(who.get(&app, path).0, if may { 200 } else { 404 }, "{} {path}", role.as_str());
+        }
+        let take = format!("/chats/{conversation}/take");
+        for (path, may) in [(take.as_str(), chats), ("/settings", admin), ("/whatsapp/verb", admin), ("/team/change", admin)] {
+            let fields: &[(&str, &str)] = &[("email", "x"), ("what", "none"), ("verb", "start")];
+            let status = who.post(&app, path, fields).0;
+            assert_eq!(status != 404, may, "{} POST {path}: {status}", role.as_str());
+        }
+    }
+    for path in PAGES {
+        assert_eq!(request(&app, "GET", path, "", "", None).0, 303, "a visitor at {path}");
+    }
+}
+
+#[test]
+fn hostile_text_stays_text() {
+    let app = Kafilah::start();
+    let nasty = "<script>alert(1)</script> {{ 7*7 }} \"onmouseover=\" ' \u{202e}gnp.exe \u{0} *<b>*";
+    let mut payload = crate::support::message("6281200000001", "HX1", nasty);
+    payload["_data"]["Info"]["PushName"] = "<img src=x onerror=alert(1)>".into();
+    let conversation = app.webhook("message.any", payload).1["conversation_id"].as_str().unwrap().to_owned();
+    app.wait_delivered(1);
+    let me = Browserless::login(&app, EMAIL, PASSWORD);
+    for path in ["/".to_owned(), "/chats".into(), format!("/chats/{conversation}"), "/queue?tab=sent".into(), "/audit".into()] {
+        let (status, body) = me.get(&app, &path);
+        assert_eq!(status, 200);
+        assert!(!body.contains("<script>alert") && !body.contains("<img src=x"), "{path}");
+    }
+    let thread = me.get(&app, &format!("/chats/{conversation}")).1;
+    assert!(thread.contains("&lt;script&gt;alert(1)&lt;/script&gt;") && thread.contains("{{ 7*7 }}"), "shown as it was written");
+}
+
+#[test]
+fn a_person_takes_over_replies_and_hands_back_in_the_page() {
+    let app = Kafilah::start();
+    let conversation = app.customer_writes("6281200000001", "TK1", "UMR_APR_2030_HEMAT")["conversation_id"].as_str().unwrap().to_owned();
+    app.wait_delivered(1);
+    let me = Browserless::login(&app, EMAIL, PASSWORD);
+    assert_eq!(me.post(&app, &format!("/chats/{conversation}/messages"), &[("text", "Siap Bu, saya bantu")]).0, 303);
+    assert!(app.wait_delivered(2)[1].ends_with("Siap Bu, saya bantu"));
+    assert!(me.get(&app, &format!("/chats/{conversation}")).1.contains("Siap Bu, saya bantu"));
+    assert_eq!(app.export("conversations")[0]["handler"], "user");
+    assert_eq!(me.post(&app, &format!("/chats/{conversation}/release"), &[]).0, 303);
+    assert_eq!(app.export("conversations")[0]["handler"], "bot");
+    // a form with a mistake is shown again with what was typed
+    let (status, body) = me.post(
+        &app,
+        "/packages/save",
+        &[("new", "1"), ("code", "UMR_X_2030_Y"), ("name", "Paket Baru"), ("price_idr", "murah"), ("departs", "2030-01-01"), ("days", "9"), ("status", "open")],
+    );
+    assert!(status == 422 && body.contains("Paket Baru") && body.contains("murah"));
+}
+
+#[test]
+fn the_connect_page_makes_the_session_with_our_webhook_and_key() {
+    let app = Kafilah::start();
+    app.waha.memory().chaos.session = "NONE".into();
+    let me = Browserless::login(&app, EMAIL, PASSWORD);
+    let hook = format!("{}/api/whatsapp/webhook", app.address);
+    assert_eq!(me.post(&app, "/whatsapp", &[("url", &app.waha.url()), ("api_key", "k"), ("session", "default"), ("webhook_url", &hook)]).0, 303);
+    assert_eq!(me.post(&app, "/whatsapp/connect", &[]).0, 303);
+    let config = app.waha.memory().config.clone();
+    assert_eq!(config["webhooks"][0]["url"], hook.as_str());
+    assert_eq!(config["webhooks"][0]["hmac"]["key"], crate::support::KEY);
+    let page = me.get(&app, "/whatsapp").1;
+    assert!(page.contains("data-qr-image") && !page.contains(crate::support::KEY));
+    assert!(me.get(&app, "/whatsapp/qr.svg").1.contains("<svg"));
+    assert_eq!(me.post(&app, "/whatsapp/pairing", &[("phone", "0811-2200-4571")]).0, 303);
+}

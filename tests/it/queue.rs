@@ -1,0 +1,125 @@
+//! Sending: order, retries, the unknown, dead letters.
+
+use crate::support::{Kafilah, message};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+fn states(app: &Kafilah) -> Vec<String> {
+    app.export("outbox").iter().map(|row| row["state"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_send_that_surely_failed_is_repeated_with_the_same_id() {
+    let app = Kafilah::start();
+    app.waha.memory().chaos.next = vec![429, 503];
+    app.customer_writes("6281200000001", "Q1", "UMR_APR_2030_HEMAT");
+    app.wait_delivered(1);
+    let sent = app.waha.memory().sent.clone();
+    assert_eq!(sent.len(), 3);
+    assert!(sent.iter().all(|call| call.id == sent[0].id), "one id for all tries");
+    app.wait("the outcome", Duration::from_secs(5), |app| states(app) == ["accepted"]);
+    assert_eq!(app.export("outbox")[0]["attempts"], 3);
+}
+
+#[test]
+fn an_unknown_send_is_looked_up_before_it_is_sent_again() {
+    let app = Kafilah::start();
+    // delivered, but the gateway says 500: a blind retry would double it
+    app.waha.memory().chaos.deliver_and_fail = 1.0;
+    app.customer_writes("6281200000002", "U1", "UMR_APR_2030_HEMAT");
+    app.wait("the lookup", Duration::from_secs(12), |app| states(app) == ["accepted"]);
+    assert_eq!(app.waha.delivered().len(), 1);
+    // not delivered: the lookup says so, and the same id goes out once more
+    app.waha.memory().chaos.deliver_and_fail = 0.0;
+    app.waha.memory().chaos.next = vec![500];
+    app.customer_writes("6281200000003", "U2", "UMR_APR_2030_HEMAT");
+    app.wait("the second try", Duration::from_secs(15), |app| app.waha.delivered().len() == 2);
+    let sent = app.waha.memory().sent.clone();
+    assert_eq!(sent[1].id, sent[2].id);
+}
+
+#[test]
+fn an_echo_settles_an_unknown_send_at_once() {
+    let app = Kafilah::start();
+    app.waha.memory().chaos.deliver_and_fail = 1.0;
+    app.customer_writes("6281200000004", "EC1", "UMR_APR_2030_HEMAT");
+    app.wait("the unknown", Duration::from_secs(5), |app| states(app) == ["unknown"]);
+    let sent = app.waha.memory().sent[0].clone();
+    let echo = json!({"id": format!("true_200000000000044@lid_{}", sent.id), "timestamp": chrono::Utc::now().timestamp(), "from": "200000000000044@lid", "fromMe": true, "source": "app", "body": sent.text,
+                      "hasMedia": false, "_data": {"Info": {"RecipientAlt": "6281200000004@s.whatsapp.net"}, "Message": {"conversation": "x"}}});
+    assert_eq!(app.webhook("message.any", echo).0, 200);
+    assert_eq!(states(&app), ["accepted"]);
+    assert_eq!(app.export("messages").len(), 2, "no second row");
+    assert!(app.export("handovers").is_empty(), "our own echo is nobody taking over");
+}
+
+#[test]
+fn refused_sends_are_dead_letters_with_their_cause_and_a_retry() {
+    let app = Kafilah::start();
+    app.waha.memory().chaos.next = vec![400, 463];
+    app.customer_writes("6281200000005", "D1", "UMR_APR_2030_HEMAT");
+    app.wait("the refusal", Duration::from_secs(5), |app| states(app) == ["failed"]);
+    app.customer_writes("6281200000006", "D2", "UMR_APR_2030_HEMAT");
+    app.wait("the timelock", Duration::from_secs(5), |app| states(app) == ["failed", "failed"]);
+    let causes: Vec<Value> = app.export("outbox").iter().map(|row| row["last_cause"].clone()).collect();
+    assert_eq!(causes, ["refused_400", "timelock"]);
+    assert!(!app.log().contains("UMR_APR_2030_HEMAT"), "message text stays out of the log");
+}
+
+#[test]
+fn one_conversation_stays_in_order_while_others_go_on() {
+    let app = Kafilah::start();
+    let conversation = app.customer_writes("6281200000007", "O1", "UMR_APR_2030_HEMAT")["conversation_id"].as_str().unwrap().to_owned();
+    app.wait_delivered(1);
+    app.waha.memory().chaos.next = vec![429];
+    for text in ["satu", "dua", "tiga"] {
+        let (status, answer) = app.api("POST", &format!("/api/conversations/{conversation}/messages"), Some(json!({"text": text})));
+        assert_eq!((status, &answer["status"]), (202, &json!("queued")));
+    }
+    app.customer_writes("6281200000008", "O2", "UMR_JUN_2030_VIP");
+    let sent = app.wait_delivered(5);
+    let own: Vec<&str> = sent.iter().filter(|line| line.starts_with("6281200000007")).skip(1).map(|line| line.rsplit(": ").next().unwrap()).collect();
+    assert_eq!(own, ["satu", "dua", "tiga"]);
+}
+
+#[test]
+fn a_gateway_without_ids_of_ours_is_settled_from_its_history() {
+    let app = Kafilah::start();
+    app.waha.memory().chaos.own_ids = true;
+    app.waha.memory().chaos.deliver_and_fail = 1.0;
+    app.customer_writes("6281200000009", "W1", "UMR_APR_2030_HEMAT");
+    app.wait("the history", Duration::from_secs(12), |app| states(app) == ["accepted"]);
+    let delivered = app.waha.memory().sent[0].id.clone();
+    assert_eq!(app.export("outbox")[0]["message_id"], delivered.as_str());
+    assert_eq!(app.waha.delivered().len(), 1);
+}
+
+#[test]
+fn a_gateway_that_is_down_holds_everything_and_the_acks_do_not_wait() {
+    let mut app = Kafilah::start();
+    app.waha.memory().chaos.session = "SCAN_QR_CODE".into();
+    for n in 0..20 {
+        let started = std::time::Instant::now();
+        app.customer_writes(&format!("62812000010{n:02}"), &format!("DN{n}"), "UMR_APR_2030_HEMAT");
+        assert!(started.elapsed() < Duration::from_secs(2));
+    }
+    app.wait("20 waiting rows", Duration::from_secs(10), |app| states(app).len() == 20);
+    assert!(app.waha.delivered().is_empty());
+    assert!(states(&app).iter().all(|state| state == "due" || state == "sending"), "{:?}", states(&app));
+    app.stop();
+    app.boot();
+    app.waha.memory().chaos.session = "WORKING".into();
+    app.webhook("session.status", json!({"name": "default", "status": "WORKING", "statuses": []}));
+    app.wait("all of them", Duration::from_secs(40), |app| app.waha.delivered().len() == 20);
+}
+
+#[test]
+fn history_brings_what_the_webhook_missed() {
+    let mut app = Kafilah::start();
+    app.stop();
+    app.waha.memory().history = vec![message("6281200000060", "H2", "UMR_APR_2030_HEMAT"), message("6281200000061", "H1", "halo")];
+    app.waha.memory().lids.insert("200000000000099".into(), "6281200000062".into());
+    app.boot();
+    app.wait("the history", Duration::from_secs(20), |app| app.export("messages").iter().filter(|row| row["direction"] == "in").count() == 2);
+    app.wait_delivered(2);
+}

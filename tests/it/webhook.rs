@@ -1,0 +1,171 @@
+//! What the webhook takes, refuses, keeps and recognises.
+
+use crate::support::{KEY, Kafilah, message};
+use kafilah::wire::signature::sign_sha512;
+use serde_json::json;
+use std::time::Duration;
+
+#[test]
+fn signatures_tokens_and_bad_bodies_get_clear_answers() {
+    let app = Kafilah::start();
+    let body = json!({"event": "message.any", "session": "default", "payload": message("6281200000001", "A1", "halo")}).to_string();
+    let token = format!("Bearer {}", app.token);
+    let signed = sign_sha512(KEY, body.as_bytes());
+    let deep = format!("{{\"event\":{}1{}}}", "[".repeat(100), "]".repeat(100));
+    let large = format!("{{\"event\":\"message\",\"x\":\"{}\"}}", "y".repeat(1_100_000));
+    let cases: Vec<(&str, Vec<(&str, &str)>, &str, u16)> = vec![
+        ("no proof", vec![], &body, 401),
+        ("wrong signature", vec![("x-webhook-hmac", "00ff")], &body, 401),
+        ("other algorithm", vec![("x-webhook-hmac", &signed), ("x-webhook-hmac-algorithm", "md5")], &body, 401),
+        ("wrong token", vec![("authorization", "Bearer nope")], &body, 401),
+        ("right token", vec![("authorization", &token)], &body, 200),
+        ("not JSON", vec![("authorization", &token)], "{\"a\":", 400),
+        ("too deep", vec![("authorization", &token)], &deep, 400),
+        ("too large", vec![("authorization", &token)], &large, 413),
+        ("no event", vec![("authorization", &token)], "{\"x\":1}", 422),
+        ("payload null", vec![("authorization", &token)], "{\"event\":\"message\",\"payload\":null}", 422),
+        ("a list", vec![("authorization", &token)], "[]", 422),
+    ];
+    for (name, headers, body, want) in cases {
+        let answer = app.call("POST", "/api/whatsapp/webhook", &headers, Some(body.as_bytes()));
+        assert_eq!(answer.status, want, "{name}: {}", answer.json());
+        if want >= 400 {
+            assert!(answer.json()["error"]["message"].is_string(), "{name}");
+        }
+    }
+    // rightly signed but unreadable: kept for a person, never refused
+    for bad in [&b"{\"event\":"[..], b"{\"event\":\"message\",\"payload\":null}", b"[]", deep.as_bytes()] {
+        let (status, answer) = app.webhook_raw(bad);
+        assert_eq!((status, answer["status"].as_str()), (200, Some("quarantined")), "{answer}");
+    }
+    assert_eq!(app.export("messages").iter().filter(|row| row["direction"] == "in").count(), 1);
+}
+
+#[test]
+fn the_briefs_plain_body_is_taken_and_names_its_wrong_field() {
+    let app = Kafilah::start();
+    let token = format!("Bearer {}", app.token);
+    let post = |body: serde_json::Value| {
+        let answer = app.call("POST", "/api/whatsapp/webhook", &[("authorization", &token)], Some(body.to_string().as_bytes()));
+        (answer.status, answer.json())
+    };
+    let sample = json!({"from": "6281234567890", "body": "UMR_MAR_2025_HEMAT", "timestamp": "2025-01-25 10:30:00", "message_id": "wamid.xxx"});
+    let (status, answer) = post(sample.clone());
+    assert_eq!((status, &answer["status"], &answer["message_id"]), (200, &json!("accepted"), &json!("wamid.xxx")));
+    assert!(answer["conversation_id"].as_str().unwrap().starts_with("conv_"));
+    assert_eq!(post(sample).1, json!({"status": "duplicate"}));
+    let (status, answer) = post(json!({"from": "abc", "body": "x", "message_id": "2"}));
+    assert_eq!((status, &answer["error"]["field"]), (422, &json!("from")));
+    let row = &app.export("messages")[0];
+    assert_eq!(row["at"], "2025-01-25T10:30:00+07:00", "a time without zone is the agency's");
+    let sent = app.wait_delivered(1);
+    assert!(sent[0].contains("sudah berangkat"), "{sent:?}");
+}
+
+#[test]
+fn one_message_under_two_envelopes_and_two_addresses_is_one() {
+    let app = Kafilah::start();
+    let payload = |chat: &str, alt: &str| {
+        json!({"id": format!("false_{chat}_DUP1"), "timestamp": chrono::Utc::now().timestamp(), "from": chat, "fromMe": false, "body": "halo", "hasMedia": false,
+               "_data": {"Info": {"SenderAlt": alt, "PushName": "Siti"}, "Message": {"conversation": "halo"}}})
+    };
+    assert_eq!(app.webhook("message", payload("200000000000077@lid", "")).1["status"], "accepted");
+    assert_eq!(app.webhook("message.any", payload("6281200000077@c.us", "200000000000077@lid")).1["status"], "duplicate");
+    // the second delivery told the phone: one contact with both identities
+    let contacts = app.export("contacts");
+    assert_eq!(contacts.len(), 1, "{contacts:?}");
+    assert_eq!((&contacts[0]["phone"], &contacts[0]["lid"]), (&json!("+6281200000077"), &json!("200000000000077@lid")));
+    app.wait_delivered(1);
+    assert_eq!(app.waha.delivered().len(), 1);
+}
+
+#[test]
+fn two_contacts_that_turn_out_to_be_one_are_merged_with_their_history() {
+    let app = Kafilah::start();
+    let text = |chat: &str, id: &str, alt: &str| {
+        json!({"id": format!("false_{chat}_{id}"), "timestamp": chrono::Utc::now().timestamp(), "from": chat, "fromMe": false, "body": "UMR_APR_2030_HEMAT", "hasMedia": false,
+               "_data": {"Info": {"SenderAlt": alt}, "Message": {"conversation": "x"}}})
+    };
+    let first = app.webhook("message.any", text("200000000000088@lid", "M1", "")).1;
+    let second = app.webhook("message.any", text("6281200000088@c.us", "M2", "")).1;
+    assert_ne!(first["conversation_id"], second["conversation_id"], "nothing tells yet that they are one");
+    app.wait_delivered(2);
+    let third = app.webhook("message.any", text("200000000000088@lid", "M3", "6281200000088@s.whatsapp.net")).1;
+    assert_eq!(third["conversation_id"], second["conversation_id"]);
+    assert_eq!(app.export("contacts").len(), 1);
+    let rows = app.export("messages");
+    assert!(rows.iter().all(|row| row["conversation_id"] == second["conversation_id"]), "{rows:?}");
+    // a LID alone is asked about at the gateway and never written down as a phone
+    assert!(rows.iter().all(|row| row["contact_phone"] == "+6281200000088"));
+}
+
+#[test]
+fn groups_status_channels_and_system_are_ignored_and_counted() {
+    let app = Kafilah::start();
+    for (chat, reason) in [("1203@g.us", "group"), ("status@broadcast", "status"), ("1203@newsletter", "newsletter"), ("0@c.us", "system")] {
+        let payload = json!({"id": format!("false_{chat}_X1"), "timestamp": 1785722460, "from": chat, "fromMe": false, "body": "x", "hasMedia": false});
+        assert_eq!(app.webhook("message.any", payload).1, json!({"status": "ignored", "reason": reason}));
+    }
+    assert_eq!(app.webhook("business.profile.changed", json!({})).1, json!({"status": "ignored", "reason": "unknown_event"}));
+    assert!(app.export("conversations").is_empty() && app.export("contacts").is_empty());
+}
+
+#[test]
+fn a_receipt_before_its_message_an_edit_and_a_revocation_are_applied() {
+    let app = Kafilah::start();
+    app.webhook("message.edited", json!({"id": "false_6281200000003@c.us_E9", "from": "6281200000003@c.us", "fromMe": false, "body": "UMR_JUN_2030_VIP", "editedMessageId": "LATE1", "timestamp": 1785722460}));
+    app.customer_writes("6281200000003", "LATE1", "UMR_APR_2030_HEMAT");
+    let row = app.export("messages").into_iter().find(|row| row["message_id"] == "LATE1").unwrap();
+    assert_eq!(row["text"], "UMR_JUN_2030_VIP", "the edit overtook its message");
+    app.webhook(
+        "message.revoked",
+        json!({"after": {"id": "false_6281200000003@c.us_R1", "from": "6281200000003@c.us", "fromMe": false}, "before": null, "revokedMessageId": "LATE1"}),
+    );
+    assert!(app.export("messages").iter().any(|row| row["message_id"] == "LATE1" && row["revoked_at"].is_string()));
+    // receipts move forward only, whatever their order
+    let sent = {
+        app.wait_delivered(1);
+        app.waha.memory().sent[0].clone()
+    };
+    for (level, _) in [(3, "READ"), (2, "DEVICE"), (1, "SERVER")] {
+        app.webhook("message.ack", json!({"id": format!("true_200000000000011@lid_{}", sent.id), "from": "200000000000011@lid", "fromMe": true, "ack": level}));
+    }
+    app.wait("the read receipt", Duration::from_secs(5), |app| app.export("messages").iter().any(|row| row["message_id"] == sent.id.as_str() && row["status"] == "read"));
+    assert_eq!(app.export("outbox")[0]["state"], "read");
+}
+
+#[test]
+fn a_reply_from_the_phone_is_a_persons_and_silences_the_bot() {
+    let app = Kafilah::start();
+    app.customer_writes("6281200000004", "P1", "UMR_APR_2030_HEMAT");
+    app.wait_delivered(1);
+    let own = json!({"id": "true_6281200000004@c.us_PH1", "timestamp": chrono::Utc::now().timestamp(), "from": "6281200000004@c.us", "fromMe": true, "source": "app", "body": "Siap Bu, saya bantu",
+                     "hasMedia": false, "_data": {"Info": {"PushName": "Kantor"}, "Message": {"conversation": "x"}}});
+    assert_eq!(app.webhook("message.any", own).1["status"], "accepted");
+    app.customer_writes("6281200000004", "P2", "UMR_JUN_2030_VIP");
+    std::thread::sleep(Duration::from_millis(700));
+    assert_eq!(app.waha.delivered().len(), 1, "the bot is silent while a person is in the chat");
+    let rows = app.export("messages");
+    assert!(rows.iter().any(|row| row["message_id"] == "PH1" && row["author"] == "phone"));
+    assert_eq!(app.export("contacts")[0]["name"], "Bu Uji", "our own name is not the customer's");
+    assert_eq!(app.export("handovers")[0]["reason"], "phone_reply");
+    let conversation = rows[0]["conversation_id"].as_str().unwrap().to_owned();
+    let (status, _) = app.api("POST", &format!("/api/conversations/{conversation}/release"), Some(json!({"to": "bot"})));
+    assert_eq!(status, 200);
+    app.customer_writes("6281200000004", "P3", "UMR_JUN_2030_VIP");
+    app.wait_delivered(2);
+}
+
+#[test]
+fn a_photo_is_fetched_at_once_and_kept_by_its_hash() {
+    let app = Kafilah::start();
+    let jpeg = [b"\xff\xd8\xff\xe0".as_slice(), &[7u8; 500]].concat();
+    app.waha.memory().files.insert("default/AC40.jpeg".into(), jpeg.clone());
+    let payload = json!({"id": "false_6281200000005@c.us_AC40", "timestamp": chrono::Utc::now().timestamp(), "from": "6281200000005@c.us", "fromMe": false, "body": null, "hasMedia": true,
+                         "media": {"url": "http://waha:3000/api/files/default/AC40.jpeg", "mimetype": "image/jpeg", "filename": null}, "_data": {"Message": {"imageMessage": {}}}});
+    assert_eq!(app.webhook("message.any", payload).1["status"], "accepted");
+    app.wait("the file", Duration::from_secs(8), |app| std::fs::read_dir(app.store().join("media")).unwrap().flatten().any(|entry| entry.file_name().len() == 64));
+    let kept = std::fs::read_dir(app.store().join("media")).unwrap().flatten().find(|entry| entry.file_name().len() == 64).unwrap();
+    assert_eq!(std::fs::read(kept.path()).unwrap(), jpeg);
+    app.wait("the answer to a file", Duration::from_secs(8), |app| app.export("escalations").iter().any(|row| row["reason"] == "media_received"));
+}
