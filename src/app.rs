@@ -186,7 +186,7 @@ impl App {
     /// Begins the end: wakes everybody so that they notice.
     pub fn begin_stop(&self) {
         self.stopping.store(true, Ordering::Release);
-        let _ = self.stop.send(true); // nobody listening is fine
+        self.stop.send_replace(true); // kept also while nobody listens yet
         self.turns.notify();
         self.media.notify();
         self.chores.notify();

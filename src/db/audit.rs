@@ -132,7 +132,14 @@ pub fn page(connection: &Connection, before: i64, action: &str, limit: usize) ->
     };
     let mut query = connection.prepare_cached(sql)?;
     let rows = query.query_map((before, action, limit as i64), |row| {
-        Ok(Entry { seq: row.get(0)?, at: row.get(1)?, actor: row.get(2)?, action: row.get(3)?, object: row.get(4)?, detail: crate::kernel::text::preview(&row.get::<_, String>(5)?, 160) })
+        Ok(Entry {
+            seq: row.get(0)?,
+            at: row.get(1)?,
+            actor: row.get(2)?,
+            action: row.get(3)?,
+            object: row.get(4)?,
+            detail: crate::kernel::text::preview(&row.get::<_, String>(5)?, 160),
+        })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
