@@ -179,11 +179,13 @@ fn code_like(folded: &Folded, catalog: &Catalog) -> Option<String> {
     let is_year = |word: &str| word.len() == 4 && word.starts_with("20") && word.bytes().all(|b| b.is_ascii_digit());
     for (at, window) in words.windows(3).enumerate() {
         // "umroh maret 2027" is how people ask for a month; only the short prefix makes it a code
-        if is_prefix(window[0]) && window[0] != "UMROH" && is_year(window[2]) {
-            if let Some(name) = month(window[1]).or((window[1].len() == 3).then_some(window[1])) {
-                let kind = words.get(at + 3).filter(|word| word.len() >= 3 && word.bytes().all(|b| b.is_ascii_alphanumeric()));
-                return Some([Some(window[0]), Some(name), Some(window[2]), kind.copied()].into_iter().flatten().collect::<Vec<_>>().join("_"));
-            }
+        if is_prefix(window[0])
+            && window[0] != "UMROH"
+            && is_year(window[2])
+            && let Some(name) = month(window[1]).or((window[1].len() == 3).then_some(window[1]))
+        {
+            let kind = words.get(at + 3).filter(|word| word.len() >= 3 && word.bytes().all(|b| b.is_ascii_alphanumeric()));
+            return Some([Some(window[0]), Some(name), Some(window[2]), kind.copied()].into_iter().flatten().collect::<Vec<_>>().join("_"));
         }
     }
     None

@@ -463,7 +463,7 @@ mod tests {
         assert_eq!((pay.phase, pay.escalation.as_ref().map(|e| e.0)), (Phase::Booking, Some(Reason::PaymentIntent)));
         assert!(decide(&context(&["mau ngomong sama CS"])).hand_over);
         let other = decide(&context(&["apakah kucing boleh ikut ke pesawat tahun depan"]));
-        assert_eq!(other.escalation.as_ref().map(|e| e.0).is_some() || other.rule == "package_question", true);
+        assert!(other.escalation.as_ref().map(|e| e.0).is_some() || other.rule == "package_question");
         let odd = decide(&context(&["bolehkah membawa kucing"]));
         assert_eq!((odd.decided_by, odd.escalation.map(|e| e.0)), ("fallback", Some(Reason::ComplexQuestion)));
     }

@@ -150,11 +150,11 @@ fn take_message(tx: &Tx<'_>, channel_id: i64, delivery: &Delivery, inbound: &Mes
         return Ok(Receipt::Duplicate);
     }
     let conversation = locate(tx, channel_id, &inbound.party, at)?;
-    if inbound.from_me {
-        if let Some(row) = outbox::in_flight_like(tx, conversation.id, inbound.kind, inbound.text.as_deref())? {
-            outbox::accept(tx, row, Some(&inbound.wa_id))?; // the gateway named our message itself; this is its echo
-            return Ok(Receipt::Message { wa_id: inbound.wa_id.clone(), conversation_id: conversation.id });
-        }
+    if inbound.from_me
+        && let Some(row) = outbox::in_flight_like(tx, conversation.id, inbound.kind, inbound.text.as_deref())?
+    {
+        outbox::accept(tx, row, Some(&inbound.wa_id))?; // the gateway named our message itself; this is its echo
+        return Ok(Receipt::Message { wa_id: inbound.wa_id.clone(), conversation_id: conversation.id });
     }
     let media_id = match &inbound.file {
         Some(file) => Some(media::want(tx, channel_id, &inbound.party.chat_id, &inbound.full_id, file)?),

@@ -46,7 +46,7 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// Bytes of a hex string of either case; `None` when it is not one.
 pub fn unhex(text: &str) -> Option<Vec<u8>> {
-    if text.len() % 2 != 0 {
+    if !text.len().is_multiple_of(2) {
         return None;
     }
     let digit = |c: u8| (c as char).to_digit(16).map(|d| d as u8);

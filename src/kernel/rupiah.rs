@@ -5,7 +5,7 @@ pub fn full(idr: i64) -> String {
     let digits = idr.unsigned_abs().to_string();
     let mut text = String::from(if idr < 0 { "-Rp" } else { "Rp" });
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push('.');
         }
         text.push(digit);

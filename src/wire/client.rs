@@ -88,11 +88,11 @@ impl Resolver for RememberingResolver {
             return Ok(found);
         }
         let name = format!("{host}:{port}");
-        if let Some((at, addresses)) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
-            if at.elapsed() < REMEMBER {
-                addresses.iter().for_each(|address| found.push(*address));
-                return Ok(found);
-            }
+        if let Some((at, addresses)) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&name)
+            && at.elapsed() < REMEMBER
+        {
+            addresses.iter().for_each(|address| found.push(*address));
+            return Ok(found);
         }
         let fresh = self.inner.resolve(uri, config, timeout)?;
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(name, (Instant::now(), fresh.iter().copied().collect()));

@@ -503,11 +503,11 @@ fn claim(tx: &Tx<'_>, app: &App, plan: &Plan) -> Result<Work, StoreError> {
         if newer && quiet_ms > 0 && item.attempts == 0 && item.by_bot && turn::supersede(tx, item.conversation_id, item.message_id, quiet_ms)? {
             continue;
         }
-        if !item.answered_us {
-            if let Some((until, cause)) = first_contact_waits(tx, plan)? {
-                outbox::postpone(tx, item.id, until, cause)?;
-                continue;
-            }
+        if !item.answered_us
+            && let Some((until, cause)) = first_contact_waits(tx, plan)?
+        {
+            outbox::postpone(tx, item.id, until, cause)?;
+            continue;
         }
         let text = match fresh_text(tx, app, plan, &item)? {
             Some(text) => text,
