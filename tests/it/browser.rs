@@ -87,7 +87,7 @@ impl Browser {
 
     /// No sideways scrolling, every tap target reachable, every field and image named, nothing on the console.
     fn looks_right(&self, path: &str) {
-        assert_eq!(self.js("return document.documentElement.scrollWidth - innerWidth"), 0, "{path} scrolls sideways");
+        assert_eq!(self.js("return document.documentElement.scrollWidth - document.documentElement.clientWidth"), 0, "{path} scrolls sideways");
         let nameless = self.js(
             "return [...document.querySelectorAll('input:not([type=hidden]),select,textarea')].filter(f => !f.labels?.length && !f.ariaLabel).map(f => f.outerHTML.slice(0, 90))
                .concat([...document.images].filter(i => !i.hasAttribute('alt')).map(i => i.src)).concat([...document.querySelectorAll('button,a')].filter(b => !b.textContent.trim() && !b.ariaLabel && !b.querySelector('img,svg[aria-label]')).map(b => b.outerHTML.slice(0, 90)))",
