@@ -3,7 +3,7 @@
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
-/// The description of every JSON contract; a test holds it against the route table.
+/// The description of every JSON contract.
 pub const DOCUMENT: &str = include_str!("openapi.json");
 
 /// The handler.
