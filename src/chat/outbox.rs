@@ -307,7 +307,7 @@ pub fn due(tx: &Connection, channel_id: i64, process_ms: i64, limit: usize) -> R
     let sql = [
         ITEM,
         " WHERE o.channel_id = ?1 AND o.priority = ?2 AND o.state = 'due' AND o.due_at <= ?3 AND NOT EXISTS (SELECT 1 FROM outbox e
-          WHERE e.conversation_id = o.conversation_id AND e.id < o.id AND e.state IN ('due', 'sending', 'unknown'))
+          WHERE e.conversation_id = o.conversation_id AND e.id < o.id AND e.is_open = 1)
           ORDER BY o.due_at LIMIT ?4",
     ]
     .concat();
@@ -517,7 +517,7 @@ pub fn receipt(tx: &Tx<'_>, message_id: i64, status: &str, cause: Option<&str>) 
 /// An echo of a message of ours that the gateway named itself: the row in flight in this conversation with the same words.
 pub fn in_flight_like(tx: &Tx<'_>, conversation_id: i64, kind: &str, text: Option<&str>) -> Result<Option<i64>, StoreError> {
     let mut query = tx.prepare_cached(
-        "SELECT o.id FROM outbox o JOIN message m ON m.id = o.message_id WHERE o.conversation_id = ?1 AND o.state IN ('due', 'sending', 'unknown')
+        "SELECT o.id FROM outbox o JOIN message m ON m.id = o.message_id WHERE o.conversation_id = ?1 AND o.is_open = 1
          AND o.state IN ('sending', 'unknown') AND m.kind = ?2 AND m.text IS ?3 ORDER BY o.id LIMIT 1",
     )?;
     Ok(query.query_row((conversation_id, kind, text), |row| row.get(0)).optional()?)
@@ -525,7 +525,7 @@ pub fn in_flight_like(tx: &Tx<'_>, conversation_id: i64, kind: &str, text: Optio
 
 /// Takes back what the bot has queued in a conversation and not begun to send.
 pub fn cancel_bot_rows(tx: &Tx<'_>, conversation_id: i64, cause: &str) -> Result<usize, StoreError> {
-    let mut query = tx.prepare_cached("SELECT id FROM outbox WHERE conversation_id = ?1 AND state IN ('due', 'sending', 'unknown') AND state = 'due' AND priority > 0")?;
+    let mut query = tx.prepare_cached("SELECT id FROM outbox WHERE conversation_id = ?1 AND is_open = 1 AND state = 'due' AND priority > 0")?;
     let ids: Vec<i64> = query.query_map([conversation_id], |row| row.get(0))?.collect::<Result<_, _>>()?;
     for id in &ids {
         cancel(tx, *id, cause)?;
@@ -563,7 +563,7 @@ pub fn discard(tx: &Tx<'_>, actor: &str, id: i64) -> Result<bool, StoreError> {
 /// times and lifetimes beyond their own rule come from a wrong clock and are pulled back.
 pub fn recover_channel(tx: &Tx<'_>, channel_id: i64, look_at: i64) -> Result<usize, StoreError> {
     let ids: Vec<i64> = {
-        let mut query = tx.prepare_cached("SELECT id FROM outbox WHERE state IN ('due', 'sending', 'unknown') AND state = 'sending' AND channel_id = ?1")?;
+        let mut query = tx.prepare_cached("SELECT id FROM outbox WHERE is_open = 1 AND state = 'sending' AND channel_id = ?1")?;
         query.query_map([channel_id], |row| row.get(0))?.collect::<Result<_, _>>()?
     };
     for id in &ids {

@@ -38,8 +38,9 @@ pub fn next_due_at(connection: &Connection) -> Result<Option<i64>, StoreError> {
 /// What the customer said since the bot's last turn, in the order it was written; at most the newest 30.
 pub fn heard(connection: &Connection, conversation: &Conversation) -> Result<Vec<Heard>, StoreError> {
     let mut query = connection.prepare_cached(
-        "SELECT id, kind, text, extra FROM (SELECT id, kind, text, extra, at FROM message WHERE conversation_id = ?1 AND direction = 'in' AND id > ?2 AND id <= ?3
-         AND revoked_at IS NULL AND kind <> 'call' ORDER BY at DESC, id DESC LIMIT 30) ORDER BY at, id",
+        "SELECT id, kind, text, extra FROM (SELECT id, kind, text, extra, at FROM
+           (SELECT id, kind, text, extra, at, direction, revoked_at FROM message WHERE conversation_id = ?1 ORDER BY at DESC, id DESC LIMIT 200)
+         WHERE direction = 'in' AND id > ?2 AND id <= ?3 AND revoked_at IS NULL AND kind <> 'call' ORDER BY at DESC, id DESC LIMIT 30) ORDER BY at, id",
     )?;
     let rows = query.query_map((conversation.id, conversation.answered_id, conversation.last_in_id.unwrap_or(0)), |row| {
         let extra: Option<String> = row.get(3)?;

@@ -113,7 +113,7 @@ fn play(app: &Arc<App>) -> anyhow::Result<()> {
             std::thread::sleep(Duration::from_millis(150));
             let busy: i64 = app.store.read_blocking(|c| -> Result<i64, StoreError> {
                 Ok(c.query_row(
-                    "SELECT (SELECT count(*) FROM conversation WHERE turn_due_at IS NOT NULL) + (SELECT count(*) FROM outbox WHERE state IN ('due', 'sending', 'unknown') AND state <> 'unknown')",
+                    "SELECT (SELECT count(*) FROM conversation WHERE turn_due_at IS NOT NULL) + (SELECT count(*) FROM outbox WHERE is_open = 1 AND state <> 'unknown')",
                     [],
                     |row| row.get(0),
                 )?)

@@ -118,7 +118,7 @@ fn stuck_rows(reader: &Connection) -> Check {
     let count = |sql: &str, limit: i64| reader.query_row(sql, [limit], |row| row.get::<_, i64>(0)).unwrap_or(-1);
     let sending = count("SELECT count(*) FROM outbox WHERE state = 'sending' AND attempt_at < ?1", now - STUCK_MS);
     let late = count("SELECT count(*) FROM outbox WHERE state = 'due' AND due_at < ?1", now - STUCK_MS);
-    let dead = count("SELECT count(*) FROM outbox WHERE state IN ('failed', 'parked', 'expired') AND created_at <= ?1", now);
+    let dead = count("SELECT count(*) FROM outbox WHERE is_dead = 1 AND created_at <= ?1", now);
     let turns = count("SELECT count(*) FROM conversation WHERE turn_due_at IS NOT NULL AND turn_due_at < ?1", now - STUCK_MS);
     let quarantined = count("SELECT count(*) FROM webhook_raw WHERE outcome = 'quarantined' AND received_at <= ?1", now);
     let message = format!("{sending} stuck in sending, {late} due for over 30 min, {dead} waiting for a person, {turns} turns overdue, {quarantined} deliveries in quarantine");

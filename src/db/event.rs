@@ -66,7 +66,7 @@ pub fn after(connection: &Connection, seq: i64, limit: usize) -> Result<Vec<Live
 
 /// The newest number; 0 in a new store.
 pub fn last_seq(connection: &Connection) -> Result<i64, StoreError> {
-    Ok(connection.query_row("SELECT ifnull(max(seq), 0) FROM event", [], |row| row.get(0))?)
+    Ok(connection.prepare_cached("SELECT ifnull(max(seq), 0) FROM event")?.query_row([], |row| row.get(0))?)
 }
 
 /// Drops up to `limit` lines older than [`KEEP_DAYS`], from the old end, never the newest line.

@@ -2,7 +2,8 @@
 --
 -- This file is the truth for a new store; src/db/migrations.rs brings older stores to the same shape and a
 -- test proves the two equal. Every table is STRICT. Columns ending in _at are unix milliseconds, UTC; _ms are
--- milliseconds, _idr whole rupiah, _m metres. Who/when stands beside every change.
+-- milliseconds, _idr whole rupiah, _m metres. Who/when stands beside every change. The tables every message writes state
+-- their closed lists as `a OR b OR c`: SQLite builds a temporary b-tree for `IN (…)` of three and more at every insert.
 PRAGMA application_id = 1262568012; -- 'KAFL'
 
 -- Facts about the store itself. `settings_generation` and `catalog_generation` count changes, so that a
@@ -90,7 +91,7 @@ CREATE TABLE channel (
 CREATE TABLE contact (
   id           INTEGER PRIMARY KEY,
   name         TEXT,
-  name_source  TEXT CHECK (name_source IN ('push', 'phonebook', 'import', 'typed')),
+  name_source  TEXT CHECK (name_source = 'push' OR name_source = 'phonebook' OR name_source = 'import' OR name_source = 'typed'),
   email        TEXT,
   address      TEXT,
   opted_out_at INTEGER,
@@ -128,7 +129,7 @@ CREATE TABLE conversation (
   contact_id        INTEGER NOT NULL REFERENCES contact (id),
   channel_id        INTEGER NOT NULL REFERENCES channel (id),
   chat_id           TEXT NOT NULL CHECK (chat_id LIKE '%_@c.us' OR chat_id LIKE '%_@lid'),
-  phase             TEXT NOT NULL DEFAULT 'leads' CHECK (phase IN ('leads', 'interest', 'booking', 'paid')),
+  phase             TEXT NOT NULL DEFAULT 'leads' CHECK (phase = 'leads' OR phase = 'interest' OR phase = 'booking' OR phase = 'paid'),
   phase_at          INTEGER NOT NULL,
   package_code      TEXT,               -- the package the chat is about
   handler           TEXT NOT NULL DEFAULT 'bot' CHECK (handler IN ('bot', 'user')),
@@ -175,11 +176,12 @@ CREATE TABLE message (
   channel_id      INTEGER NOT NULL,
   direction       TEXT NOT NULL CHECK (direction IN ('in', 'out')),
   wa_id           TEXT,
-  author          TEXT NOT NULL CHECK (author IN ('customer', 'bot', 'user', 'phone', 'broadcast')),
+  author          TEXT NOT NULL CHECK (author = 'customer' OR author = 'bot' OR author = 'user' OR author = 'phone' OR author = 'broadcast'),
   user_id         INTEGER REFERENCES user (id),
   kind            TEXT NOT NULL,        -- text image video voice document sticker location contact button_reply list_reply view_once call unknown
   text            TEXT,
-  status          TEXT NOT NULL CHECK (status IN ('received', 'queued', 'sent', 'delivered', 'read', 'failed', 'unknown', 'cancelled')),
+  status          TEXT NOT NULL CHECK (status = 'received' OR status = 'queued' OR status = 'sent' OR status = 'delivered'
+                                       OR status = 'read' OR status = 'failed' OR status = 'unknown' OR status = 'cancelled'),
   at              INTEGER NOT NULL,
   received_at     INTEGER NOT NULL,
   media_id        INTEGER REFERENCES media (id),
@@ -326,7 +328,7 @@ CREATE TABLE touch (
   conversation_id INTEGER NOT NULL REFERENCES conversation (id),
   message_id      INTEGER NOT NULL REFERENCES message (id),
   code            TEXT NOT NULL,
-  via             TEXT NOT NULL CHECK (via IN ('text', 'ad', 'ignored')),
+  via             TEXT NOT NULL CHECK (via = 'text' OR via = 'ad' OR via = 'ignored'),
   detail          TEXT,                 -- JSON: the ad's referral
   at              INTEGER NOT NULL
 ) STRICT;
@@ -339,7 +341,7 @@ CREATE TABLE turn (
   at              INTEGER NOT NULL,
   from_id         INTEGER NOT NULL,     -- answered messages: message.id > from_id …
   to_id           INTEGER NOT NULL,     -- … and <= to_id
-  decided_by      TEXT NOT NULL CHECK (decided_by IN ('rule', 'faq', 'flow', 'llm', 'fallback')),
+  decided_by      TEXT NOT NULL CHECK (decided_by = 'rule' OR decided_by = 'faq' OR decided_by = 'flow' OR decided_by = 'llm' OR decided_by = 'fallback'),
   rule            TEXT NOT NULL,        -- name of the rule that won
   confidence      REAL NOT NULL CHECK (confidence BETWEEN 0 AND 1),
   language        TEXT NOT NULL,
@@ -357,9 +359,9 @@ CREATE TABLE outbox (
   message_id      INTEGER NOT NULL UNIQUE REFERENCES message (id),
   conversation_id INTEGER NOT NULL REFERENCES conversation (id),
   channel_id      INTEGER NOT NULL,
-  priority        INTEGER NOT NULL CHECK (priority IN (0, 1, 2)), -- 0 person, 1 bot reply, 2 broadcast
-  state           TEXT NOT NULL CHECK (state IN ('due', 'sending', 'unknown', 'accepted', 'delivered', 'read',
-                                                 'failed', 'parked', 'cancelled', 'expired')),
+  priority        INTEGER NOT NULL CHECK (priority BETWEEN 0 AND 2), -- 0 person, 1 bot reply, 2 broadcast
+  state           TEXT NOT NULL CHECK (state = 'due' OR state = 'sending' OR state = 'unknown' OR state = 'accepted' OR state = 'delivered'
+                                      OR state = 'read' OR state = 'failed' OR state = 'parked' OR state = 'cancelled' OR state = 'expired'),
   attempts        INTEGER NOT NULL DEFAULT 0,
   lookups         INTEGER NOT NULL DEFAULT 0,   -- times the gateway was asked what became of an unknown send
   due_at          INTEGER NOT NULL,     -- process clock; next step (send, or lookup when unknown)
@@ -370,12 +372,14 @@ CREATE TABLE outbox (
   render          TEXT,                 -- how to make the text again from live data at the moment of sending; null: text is final
   render_generation INTEGER,            -- catalogue generation the text was made from
   created_at      INTEGER NOT NULL,
-  sent_at         INTEGER
+  sent_at         INTEGER,
+  is_open         INTEGER NOT NULL GENERATED ALWAYS AS (state = 'due' OR state = 'sending' OR state = 'unknown') VIRTUAL,    -- in its conversation's line
+  is_dead         INTEGER NOT NULL GENERATED ALWAYS AS (state = 'failed' OR state = 'parked' OR state = 'expired') VIRTUAL   -- waits for a person
 ) STRICT;
 CREATE INDEX outbox_due ON outbox (channel_id, priority, due_at) WHERE state = 'due';
 CREATE INDEX outbox_unknown ON outbox (channel_id, due_at) WHERE state = 'unknown';
-CREATE INDEX outbox_line ON outbox (conversation_id, id) WHERE state IN ('due', 'sending', 'unknown');
-CREATE INDEX outbox_dead ON outbox (state, id) WHERE state IN ('failed', 'parked', 'expired');
+CREATE INDEX outbox_line ON outbox (conversation_id, id) WHERE is_open = 1;
+CREATE INDEX outbox_dead ON outbox (id) WHERE is_dead = 1;
 
 -- Phase moves, each with the message that caused it. cause 'correction' = a person's, may go backward.
 CREATE TABLE phase_transition (

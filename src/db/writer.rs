@@ -25,6 +25,8 @@ const BACKGROUND_SHARE: usize = 12;
 const WAITING: usize = 4_096;
 /// Pages in the write-ahead log before it is copied back into the database.
 const CHECKPOINT_PAGES: u32 = 2_000;
+/// Size the write-ahead log is cut back to after it was copied.
+const LOG_KEEP_BYTES: u32 = 4 << 20;
 /// How often a store that cannot be written is tried again.
 const RETRY: Duration = Duration::from_secs(2);
 /// Exit codes of a store that must not go on: sysexits EX_SOFTWARE and EX_IOERR.
@@ -372,6 +374,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn work(mut connection: Connection, clock: &Clock, key: &SecretKey, shared: &Shared) {
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).ok(); // only a size, never correctness
+    connection.pragma_update(None, "journal_size_limit", LOG_KEEP_BYTES).ok(); // what a busy hour needed is given back
     connection.pragma_update(None, "cache_size", -16_000).ok(); // kibibytes: keeps the inner pages of big indexes
     loop {
         let mut jobs = next_jobs(shared);

@@ -39,7 +39,7 @@ pub fn needs(connection: &Connection) -> Result<Value, StoreError> {
     };
     let mut query = connection.prepare_cached("SELECT reason, count(*) FROM escalation WHERE resolved_at IS NULL GROUP BY reason ORDER BY count(*) DESC")?;
     let reasons: Vec<Value> = query.query_map([], |row| Ok(json!({"reason": row.get::<_, String>(0)?, "n": row.get::<_, i64>(1)?})))?.collect::<Result<_, _>>()?;
-    let dead: i64 = connection.prepare_cached("SELECT count(*) FROM outbox WHERE state IN ('failed', 'parked', 'expired')")?.query_row([], |row| row.get(0))?;
+    let dead: i64 = connection.prepare_cached("SELECT count(*) FROM outbox WHERE is_dead = 1")?.query_row([], |row| row.get(0))?;
     let due: i64 = connection.prepare_cached("SELECT count(*) FROM outbox WHERE state = 'due'")?.query_row([], |row| row.get(0))?;
     let quarantined: i64 = connection.prepare_cached("SELECT count(*) FROM webhook_raw WHERE outcome = 'quarantined'")?.query_row([], |row| row.get(0))?;
     let escalated: i64 = reasons.iter().filter_map(|reason| reason["n"].as_i64()).sum();

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
@@ -46,24 +47,40 @@ pub enum NoAnswer {
     Unknown(&'static str),
 }
 
-/// The shared client; clones share the connections.
+/// The shared client; clones share the connections. Threads are dealt over a few pools, since a pool is one lock and
+/// looks at every idle connection at each call.
 #[derive(Clone)]
-pub struct Http(ureq::Agent);
+pub struct Http(Arc<[ureq::Agent; POOLS]>);
+
+/// Pools of idle connections.
+const POOLS: usize = 8;
+static NEXT_POOL: AtomicUsize = AtomicUsize::new(0);
+thread_local! { static POOL: usize = NEXT_POOL.fetch_add(1, Ordering::Relaxed) % POOLS; }
 
 impl Default for Http {
     fn default() -> Self {
+        Self(Arc::new(std::array::from_fn(|_| Self::agent())))
+    }
+}
+
+impl Http {
+    fn agent() -> ureq::Agent {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .proxy(None)
             .timeout_connect(Some(CONNECT))
             .timeout_resolve(Some(CONNECT))
-            .max_idle_connections(64)
-            .max_idle_connections_per_host(64)
+            .max_idle_connections(8)
+            .max_idle_connections_per_host(8)
             .max_idle_age(IDLE)
             .user_agent(concat!("kafilah/", env!("CARGO_PKG_VERSION")))
             .build();
-        Self(ureq::Agent::with_parts(config, DefaultConnector::default(), RememberingResolver::default()))
+        ureq::Agent::with_parts(config, DefaultConnector::default(), RememberingResolver::default())
+    }
+
+    fn pool(&self) -> &ureq::Agent {
+        &self.0[POOL.with(|pool| *pool)]
     }
 }
 
@@ -133,14 +150,15 @@ impl Http {
         if call.body.is_some() {
             request = request.header("content-type", "application/json");
         }
+        let agent = self.pool();
         let sent = match call.body {
             Some(body) => {
                 let request = request.body(body).map_err(|_| NoAnswer::SurelyNot("bad_address"))?;
-                self.0.run(self.0.configure_request(request).timeout_global(Some(call.timeout)).build())
+                agent.run(agent.configure_request(request).timeout_global(Some(call.timeout)).build())
             }
             None => {
                 let request = request.body(()).map_err(|_| NoAnswer::SurelyNot("bad_address"))?;
-                self.0.run(self.0.configure_request(request).timeout_global(Some(call.timeout)).build())
+                agent.run(agent.configure_request(request).timeout_global(Some(call.timeout)).build())
             }
         };
         let response = sent.map_err(|error| name(&error))?;

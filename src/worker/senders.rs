@@ -1,8 +1,8 @@
 //! The hands of the queue threads: threads that make one blocking call at a time and report what came of it.
 //! They start when needed and end when they have been idle; nothing they hold is not also a row.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Calls at once over all numbers.
@@ -15,58 +15,42 @@ const STACK: usize = 512 * 1024;
 type Task = Box<dyn FnOnce() + Send>;
 
 /// The pool.
-pub struct Senders {
-    tasks: Sender<Task>,
-    queue: Arc<Mutex<Receiver<Task>>>,
-    state: Arc<Mutex<State>>,
+#[derive(Default)]
+pub struct Senders(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    work: Condvar,
 }
 
 #[derive(Default)]
 struct State {
+    tasks: VecDeque<Task>,
     threads: usize,
-    pending: usize,
-}
-
-impl Default for Senders {
-    fn default() -> Self {
-        let (tasks, queue) = channel();
-        Self { tasks, queue: Arc::new(Mutex::new(queue)), state: Arc::default() }
-    }
+    idle: usize,
+    closed: bool,
 }
 
 impl Senders {
     /// Runs `task` on a free hand, a new one while there are fewer than [`MOST`], else when one becomes free.
     pub fn run(&self, task: Task) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.pending += 1;
-        if state.pending > state.threads && state.threads < MOST && self.start() {
+        let mut state = lock(&self.0.state);
+        state.tasks.push_back(task);
+        if state.tasks.len() > state.idle && state.threads < MOST && self.start() {
             state.threads += 1;
         }
         drop(state);
-        // the receiver lives in `self`, so this cannot fail
-        let _ = self.tasks.send(task);
+        self.0.work.notify_one();
     }
 
     fn start(&self) -> bool {
-        let (queue, state) = (Arc::clone(&self.queue), Arc::clone(&self.state));
+        let shared = Arc::clone(&self.0);
         let work = move || {
-            loop {
-                let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(IDLE);
-                match next {
-                    Ok(task) => {
-                        // the task reports its own panics; a hand that is lost would be missed later
-                        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(task)).is_err() {
-                            tracing::error!("a send panicked");
-                        }
-                        state.lock().unwrap_or_else(PoisonError::into_inner).pending -= 1;
-                    }
-                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-                        if state.pending < state.threads {
-                            state.threads -= 1;
-                            return;
-                        }
-                    }
+            while let Some(task) = next(&shared) {
+                // the task reports its own panics; a hand that is lost would be missed later
+                if std::panic::catch_unwind(std::panic::AssertUnwindSafe(task)).is_err() {
+                    tracing::error!("a send panicked");
                 }
             }
         };
@@ -74,9 +58,39 @@ impl Senders {
     }
 }
 
+impl Drop for Senders {
+    fn drop(&mut self) {
+        lock(&self.0.state).closed = true;
+        self.0.work.notify_all();
+    }
+}
+
+/// The next task; `None`: there has been none for a while, and the hand has taken its leave.
+fn next(shared: &Shared) -> Option<Task> {
+    let mut state = lock(&shared.state);
+    loop {
+        if let Some(task) = state.tasks.pop_front() {
+            return Some(task);
+        }
+        state.idle += 1;
+        let (back, wait) = shared.work.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
+        state = back;
+        state.idle -= 1;
+        if (wait.timed_out() || state.closed) && state.tasks.is_empty() {
+            state.threads -= 1;
+            return None;
+        }
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::mpsc::channel;
 
     #[test]
     fn every_task_runs_once_and_side_by_side() {

@@ -63,7 +63,7 @@ pub async fn metrics(State(app): State<Arc<App>>) -> Response {
             Ok(vec![
                 ("{state=\"due\"}".into(), count("SELECT count(*) FROM outbox WHERE state = 'due'")? as u64),
                 ("{state=\"unknown\"}".into(), count("SELECT count(*) FROM outbox WHERE state = 'unknown'")? as u64),
-                ("{state=\"failed\"}".into(), count("SELECT count(*) FROM outbox WHERE state IN ('failed', 'parked', 'expired')")? as u64),
+                ("{state=\"failed\"}".into(), count("SELECT count(*) FROM outbox WHERE is_dead = 1")? as u64),
             ])
         })
         .await

@@ -41,9 +41,9 @@ pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap, Query(query):
         .store
         .read(move |connection| -> Result<(Vec<Value>, Value), StoreError> {
             let filter = match tab {
-                "waiting" => " WHERE o.state IN ('due', 'sending', 'unknown') AND o.id < ?1 ORDER BY o.id DESC LIMIT ?2",
+                "waiting" => " WHERE o.is_open = 1 AND o.id < ?1 ORDER BY o.id DESC LIMIT ?2",
                 "sent" => " WHERE o.state IN ('accepted', 'delivered', 'read') AND o.id < ?1 ORDER BY o.id DESC LIMIT ?2",
-                _ => " WHERE o.state IN ('failed', 'parked', 'expired') AND o.id < ?1 ORDER BY o.id DESC LIMIT ?2",
+                _ => " WHERE o.is_dead = 1 AND o.id < ?1 ORDER BY o.id DESC LIMIT ?2",
             };
             let sql = [ROW, filter].concat();
             let mut statement = connection.prepare_cached(&sql)?;
@@ -60,8 +60,8 @@ pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap, Query(query):
                 .collect::<Result<Vec<_>, _>>()?;
             let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
             let counts = json!({
-                "dead": count("SELECT count(*) FROM outbox WHERE state IN ('failed', 'parked', 'expired')")?,
-                "waiting": count("SELECT count(*) FROM outbox WHERE state IN ('due', 'sending', 'unknown')")?,
+                "dead": count("SELECT count(*) FROM outbox WHERE is_dead = 1")?,
+                "waiting": count("SELECT count(*) FROM outbox WHERE is_open = 1")?,
             });
             Ok((rows, counts))
         })
