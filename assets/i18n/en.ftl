@@ -11,12 +11,18 @@ nav-audit = Trail
 nav-settings = Settings
 nav-profile = Profile
 nav-more = More
+filters = Filters
+offline = Not connected. New messages do not show yet; the page reconnects by itself.
+waiting-count = { $n } waiting
 store-trouble = The store cannot be written now ({ $why }). New messages are held at WhatsApp and come in by themselves once it recovers; pages can still be read.
 yesterday = yesterday
 yes = yes
+no = no
 now = now
 save = Save
 cancel = Cancel
+close = Close
+done = done
 saved = Saved.
 back = Back
 older = Older
@@ -24,7 +30,10 @@ see = See
 see-all = All
 check = Check
 answer = Reply
-days = days
+days = { $n ->
+    [one] day
+   *[other] days
+    }
 seats = seats
 
 # notices
@@ -43,7 +52,10 @@ logout = Sign out
 login-intro = Sign in to the WhatsApp desk.
 login-nobody = There are no users yet. Run on the server:
 login-wrong = E-mail or password is wrong.
-login-wait = Too many tries. Try again in { $seconds } seconds.
+login-wait = { $seconds ->
+    [one] Too many tries. Try again in 1 second.
+   *[other] Too many tries. Try again in { $seconds } seconds.
+    }
 email = E-mail
 password = Password
 password-hint = 10 to 200 characters.
@@ -69,9 +81,15 @@ home-needs = Needs you now
 needs-waiting = waiting for a person
 needs-oldest = Longest:
 needs-escalated = handed to the team by the bot
-needs-dead = messages not sent
+needs-dead = { $n ->
+    [one] message not sent
+   *[other] messages not sent
+    }
 needs-dead-text = See why, retry or discard.
-needs-quarantined = gateway deliveries could not be read
+needs-quarantined = { $n ->
+    [one] gateway delivery could not be read
+   *[other] gateway deliveries could not be read
+    }
 needs-quarantined-text = Kept as they came; show them to your technician.
 needs-nothing = Nobody is waiting.
 needs-nothing-text = The bot answers by itself; you will hear when a person is needed.
@@ -87,7 +105,10 @@ step-team = Bring in the team
 step-team-text = Give everybody a login with a role.
 home-today = Today
 spark-in = Messages in, last 13 days
-today-in = messages in
+today-in = { $n ->
+    [one] message in
+   *[other] messages in
+    }
 today-before = { $n } yesterday
 today-new = New conversations
 today-bot = Sent by the bot
@@ -199,16 +220,22 @@ queue-sent = Sent
 queue-empty-dead = No message has failed.
 queue-empty-waiting = The queue is empty.
 queue-empty-sent = Nothing has been sent yet.
-next-try = next try in { $seconds } seconds
+next-try = { $seconds ->
+    [one] next try in 1 second
+   *[other] next try in { $seconds } seconds
+    }
 retry = Retry
 discard = Discard
 discard-sure = This message will not be sent. Discard it?
-tried = tried { $n } times
+tried = { $n ->
+    [one] tried once
+   *[other] tried { $n } times
+    }
 not-sent = Not sent
 
 # chats
-live-on = live
-live-off = reconnecting…
+live-on = Connected
+live-off = Reconnecting…
 tab-all = All
 tab-waiting = Waiting
 tab-handed = With people
@@ -226,16 +253,22 @@ thread = Conversation
 context = About the customer
 no-phone = Number not known yet
 no-name = No name
+unread = { $n } unread
 simulated = simulator
 handled-bot = With the bot
 handled-by = Handled by
 handled-nobody = Waiting for a person
+handled-asked = Asked for a person · not taken yet
 bot-silent = bot is silent
 take = Take over
 release = Hand to the bot
 reply = Reply
-reply-placeholder = Type a reply; the bot will be silent
+reply-placeholder = Type a reply
+reply-hint = Enter sends, Shift+Enter starts a line. The bot is silent once you reply.
+read-only = Your role can only read chats.
+send-broken = the connection broke while sending. See whether it went through before you retry.
 send = Send
+author-bot = Bot:
 author-phone = From the phone
 author-api = Through the API
 edited = edited
@@ -291,6 +324,14 @@ source = Source
 via-text = from the text
 via-ad = from the ad
 via-ignored = ignored
+keys = Keyboard shortcuts
+keys-on = Use single-letter shortcuts
+key-next = Next chat
+key-previous = Previous chat
+key-reply = Write a reply
+key-leave = Leave the reply box
+key-line = New line
+key-help = This list
 
 # packages
 package-new = New package
@@ -346,12 +387,21 @@ wrong-price-triple-idr = Whole rupiah, or empty.
 wrong-price-double-idr = Whole rupiah, or empty.
 wrong-price-infant-idr = Whole rupiah, or empty.
 wrong-dp-idr = Whole rupiah, or empty.
-seats-sellable = seats can still be sold
+seats-sellable = { $n ->
+    [one] seat can still be sold
+   *[other] seats can still be sold
+    }
 first-answer = The bot's first answer
 from-this-data = straight from this data
 used-in = Used in
-used-chats = { $n } chats
-used-clicks = { $n } link clicks
+used-chats = { $n ->
+    [one] { $n } chat
+   *[other] { $n } chats
+    }
+used-clicks = { $n ->
+    [one] { $n } link click
+   *[other] { $n } link clicks
+    }
 sent-in-order = sent by the bot in this order
 sent-times = sent { $n }×
 media-kind = Kind
@@ -397,7 +447,10 @@ sim-why-empty = The bot's decision appears here after the first message.
 open-chat = Open the chat
 typing = typing…
 trace-in = Message in
-trace-in-text = { $n } messages taken together
+trace-in-text = { $n ->
+    [one] { $n } message
+   *[other] { $n } messages taken together
+    }
 trace-rule = The rule that won
 trace-confidence = Confidence
 trace-floor = hands over below { $n }%
@@ -540,6 +593,8 @@ switch-off = Off
 default-is = default: { $value }
 wrong-setting = This value cannot be used.
 set-agency-name = Name of the agency
+set-agency-licence = PPIU licence number
+set-agency-address = Office address
 set-agency-timezone = Time zone
 set-agency-language = Language
 set-server-public-url = This server's public address
@@ -555,6 +610,7 @@ set-queue-reply-gap-ms = Random gap of replies (ms, MIN..MAX)
 set-queue-broadcast-gap-ms = Random gap of broadcasts (ms, MIN..MAX)
 set-queue-daily-new-contacts = First contacts a day
 set-queue-send-timeout-ms = Gateway timeout (ms)
+hours-hint = Hours and minutes, 24 h: 08:00
 set-hours-open = Open
 set-hours-close = Close
 set-notify-email = E-mail for notices

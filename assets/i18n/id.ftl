@@ -11,12 +11,18 @@ nav-audit = Jejak
 nav-settings = Setelan
 nav-profile = Profil
 nav-more = Lainnya
+filters = Saringan
+offline = Tidak tersambung. Pesan baru belum tampil; halaman menyambung lagi sendiri.
+waiting-count = { $n } menunggu
 store-trouble = Penyimpanan sedang tidak bisa ditulis ({ $why }). Pesan baru ditahan di WhatsApp dan masuk sendiri setelah pulih; halaman tetap bisa dibaca.
 yesterday = kemarin
 yes = ya
+no = tidak
 now = sekarang
 save = Simpan
 cancel = Batalkan
+close = Tutup
+done = selesai
 saved = Tersimpan.
 back = Kembali
 older = Yang lebih lama
@@ -24,7 +30,9 @@ see = Lihat
 see-all = Semua
 check = Periksa
 answer = Balas
-days = hari
+days = { $n ->
+   *[other] hari
+    }
 seats = kursi
 
 # notices
@@ -69,9 +77,13 @@ home-needs = Perlu Anda sekarang
 needs-waiting = menunggu dibalas orang
 needs-oldest = Terlama
 needs-escalated = diserahkan bot ke tim
-needs-dead = pesan gagal terkirim
+needs-dead = { $n ->
+   *[other] pesan gagal terkirim
+    }
 needs-dead-text = Lihat sebabnya, coba lagi atau buang.
-needs-quarantined = kiriman gateway tidak terbaca
+needs-quarantined = { $n ->
+   *[other] kiriman gateway tidak terbaca
+    }
 needs-quarantined-text = Isinya disimpan utuh; bawa ke dukungan teknis.
 needs-nothing = Tidak ada yang menunggu.
 needs-nothing-text = Bot menjawab sendiri; Anda diberi tahu bila perlu orang.
@@ -87,7 +99,9 @@ step-team = Ajak tim
 step-team-text = Beri tiap orang masuk dengan perannya sendiri.
 home-today = Hari ini
 spark-in = Pesan masuk, 13 hari terakhir
-today-in = pesan masuk
+today-in = { $n ->
+   *[other] pesan masuk
+    }
 today-before = kemarin { $n }
 today-new = Percakapan baru
 today-bot = Dijawab bot
@@ -207,8 +221,8 @@ tried = sudah dicoba { $n } kali
 not-sent = Belum terkirim
 
 # chats
-live-on = langsung
-live-off = menyambung lagi…
+live-on = Tersambung
+live-off = Menyambung lagi…
 tab-all = Semua
 tab-waiting = Menunggu
 tab-handed = Ditangani orang
@@ -226,16 +240,22 @@ thread = Percakapan
 context = Tentang pelanggan
 no-phone = Nomor belum diketahui
 no-name = Tanpa nama
+unread = { $n } belum dibaca
 simulated = simulator
 handled-bot = Dipegang bot
 handled-by = Ditangani
 handled-nobody = Menunggu orang
+handled-asked = Minta orang · belum diambil
 bot-silent = bot diam
 take = Ambil alih
 release = Serahkan ke bot
 reply = Balas
-reply-placeholder = Ketik balasan; bot akan diam
+reply-placeholder = Ketik balasan
+reply-hint = Enter mengirim, Shift+Enter baris baru. Bot diam begitu Anda membalas.
+read-only = Peran Anda hanya melihat chat.
+send-broken = sambungan terputus saat mengirim. Lihat dulu apakah sudah masuk, baru coba lagi.
 send = Kirim
+author-bot = Bot:
 author-phone = Dari HP
 author-api = Lewat API
 edited = diubah
@@ -291,6 +311,14 @@ source = Asal
 via-text = dari pesan
 via-ad = dari iklan
 via-ignored = diabaikan
+keys = Pintasan papan ketik
+keys-on = Pakai pintasan satu huruf
+key-next = Chat berikutnya
+key-previous = Chat sebelumnya
+key-reply = Tulis balasan
+key-leave = Keluar dari kotak balasan
+key-line = Baris baru
+key-help = Daftar ini
 
 # packages
 package-new = Paket baru
@@ -346,7 +374,9 @@ wrong-price-triple-idr = Rupiah penuh, atau kosong.
 wrong-price-double-idr = Rupiah penuh, atau kosong.
 wrong-price-infant-idr = Rupiah penuh, atau kosong.
 wrong-dp-idr = Rupiah penuh, atau kosong.
-seats-sellable = kursi masih bisa dijual
+seats-sellable = { $n ->
+   *[other] kursi masih bisa dijual
+    }
 first-answer = Jawaban pertama bot
 from-this-data = langsung dari data ini
 used-in = Dipakai di
@@ -540,6 +570,8 @@ switch-off = Mati
 default-is = bawaan: { $value }
 wrong-setting = Nilai ini tidak bisa dipakai.
 set-agency-name = Nama biro
+set-agency-licence = Nomor izin PPIU
+set-agency-address = Alamat kantor
 set-agency-timezone = Zona waktu
 set-agency-language = Bahasa biro
 set-server-public-url = Alamat publik server ini
@@ -555,6 +587,7 @@ set-queue-reply-gap-ms = Jeda acak balasan (ms, MIN..MAX)
 set-queue-broadcast-gap-ms = Jeda acak siaran (ms, MIN..MAX)
 set-queue-daily-new-contacts = Kontak pertama per hari
 set-queue-send-timeout-ms = Batas tunggu gateway (ms)
+hours-hint = Jam dan menit, 24 jam: 08:00
 set-hours-open = Buka
 set-hours-close = Tutup
 set-notify-email = E-mail pemberitahuan

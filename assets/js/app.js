@@ -1,19 +1,90 @@
-// Makes pages live: the socket, drafts, confirmation, the QR. Every page works without it.
+// Makes pages live: the socket, replies, drafts, keys, the QR. Every page works without it.
 
-/** Fetches this page again and puts the named parts in place. */
-async function refresh(ids, address = location.href) {
-  const answer = await fetch(address, { headers: { "x-live": "1" }, credentials: "same-origin" });
-  if (!answer.ok) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-  for (const id of ids) {
-    const [old, next] = [document.getElementById(id), fresh.getElementById(id)];
-    if (old && next) old.replaceWith(next);
-  }
-  const [badge, count] = [document.querySelector("[data-waiting]"), fresh.querySelector("[data-waiting]")];
-  if (badge && count) { badge.textContent = count.textContent; badge.hidden = count.hidden; }
+const $ = (id) => document.getElementById(id);
+const page = document.querySelector("[data-live]");
+const box = document.querySelector("[data-scroll]");
+const simulator = page && "simulator" in page.dataset;
+
+/** Makes `old` like `next` and touches only what differs: playing media, a selection, the focus and open menus stay. */
+function morph(old, next) {
+  if (old.isEqualNode(next)) return;
+  if (old.nodeType !== Node.ELEMENT_NODE) { old.data = next.data; return; }
+  for (const { name } of [...old.attributes]) if (name !== "open" && !next.hasAttribute(name)) old.removeAttribute(name);
+  for (const { name, value } of next.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  if ("list" in next.dataset) { morphList(old, next, next.dataset.list === "keep"); return; }
+  const kids = [...next.childNodes];
+  kids.forEach((kid, at) => {
+    const mine = old.childNodes[at];
+    if (!mine) old.append(kid);
+    else if (mine.nodeName !== kid.nodeName || mine.id !== kid.id) mine.replaceWith(kid);
+    else morph(mine, kid);
+  });
+  while (old.childNodes.length > kids.length) old.lastChild.remove();
 }
 
-/** At most one refresh under way, at most one waiting. */
+/** The same for rows that have ids. `keep`: a page of a longer list, so what is missing in it is not gone. */
+function morphList(old, next, keep) {
+  let at = old.firstElementChild;
+  for (const kid of [...next.children]) {
+    const mine = $(kid.id);
+    if (mine?.parentNode === old) {
+      if (!keep && mine !== at) old.insertBefore(mine, at);
+      if (mine.nodeName === kid.nodeName) morph(mine, kid);
+      at = mine.nextElementSibling;
+    } else if (!keep || kid.id !== "earlier") old.insertBefore(kid, at);
+  }
+  while (!keep && at) { const gone = at; at = at.nextElementSibling; gone.remove(); }
+}
+
+const older = new URLSearchParams(location.search).has("before");
+let atEnd = !older;
+const toEnd = () => { atEnd = true; box.scrollTop = box.scrollHeight; };
+const stay = () => { if (atEnd) toEnd(); };
+if (box) {
+  stay();
+  box.addEventListener("scroll", () => { atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 240; }, { passive: true });
+  for (const kind of ["load", "loadedmetadata"]) box.addEventListener(kind, stay, true);
+  new ResizeObserver(stay).observe(box); // the phone's keyboard opens
+}
+
+const LIST = ["badge-waiting", "chat-tabs", "chat-rows"];
+const THREAD = ["badge-waiting", "thread-head", "thread-note", "side-body", "bubbles", "scenarios", "sim-bubbles", "trace"];
+
+/** Puts the named parts of a fresh page in place. Who reads old messages is not moved, who reads the end stays there. */
+function patch(fresh, ids) {
+  const [near, top, focus] = [atEnd, box?.scrollTop, document.activeElement];
+  if (simulator) page.dataset.chat = fresh.querySelector("[data-live]")?.dataset.chat ?? "";
+  else if (page.dataset.chat) fresh.getElementById(`c${page.dataset.chat.slice(5)}`)?.setAttribute("aria-current", "true");
+  for (const id of ids) {
+    const [old, next] = [$(id), fresh.getElementById(id)];
+    if (old && next) morph(old, next);
+  }
+  if (box) box.scrollTop = near ? box.scrollHeight : top;
+  if (focus !== document.activeElement && focus.isConnected) focus.focus({ preventScroll: true });
+}
+
+const strip = document.querySelector("[data-offline] > p");
+const offline = (is) => { if (strip) strip.hidden = !is; };
+
+async function load(address, options) {
+  const answer = await fetch(address, { credentials: "same-origin", ...options });
+  const out = new URL(answer.url).pathname === "/login";
+  if (out) location.reload();
+  if (out || !answer.ok) throw new Error(answer.status);
+  offline(false);
+  return new DOMParser().parseFromString(await answer.text(), "text/html");
+}
+
+/** Sends a form without leaving the page and shows what came of it. */
+async function post(form, body, done) {
+  const fresh = await load(form.action, { method: "POST", body });
+  done?.();
+  if (older) location.assign(location.pathname);
+  else patch(fresh, THREAD);
+}
+const fields = (form) => new URLSearchParams(new FormData(form));
+
+/** At most one run under way, at most one waiting. */
 function gate(work) {
   let running = false, again = false;
   return async function run() {
@@ -25,84 +96,186 @@ function gate(work) {
   };
 }
 
-const page = document.querySelector("[data-live]");
+let sending = 0; // replies on their way: their own answer brings the thread
+let stale = false;
 
-function scrollToEnd(force) {
-  const box = document.querySelector("[data-scroll]") ?? document.querySelector(".thread");
-  if (!box) return;
-  const near = box.scrollHeight - box.scrollTop - box.clientHeight < 240;
-  if (force || near) box.scrollTop = box.scrollHeight;
-}
+/** Everything on this page; a thread that nobody looks at is left unread. */
+const refresh = gate(async () => {
+  if (sending || document.hidden) { stale = true; return; }
+  stale = false;
+  patch(await load(location.href), [...LIST, ...THREAD]);
+});
+/** The list alone: something happened in another chat. */
+const refreshList = gate(async () => {
+  patch(await load(page.dataset.chat ? `/chats?tab=${page.dataset.tab}` : location.href), LIST);
+});
 
 if (page) {
   const state = document.querySelector("[data-live-state]");
-  const chat = page.dataset.chat;
   let seq = Number(page.dataset.seq ?? 0);
-  let wait = 500;
-  const update = gate(async () => {
-    if ("simulator" in page.dataset) {
-      const typed = document.getElementById("sim-text")?.value ?? "";
-      const focused = document.activeElement?.id === "sim-text";
-      const answer = await fetch("/simulator", { credentials: "same-origin" });
-      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-      document.querySelector(".phone .bubbles")?.replaceWith(fresh.querySelector(".phone .bubbles"));
-      document.getElementById("trace")?.replaceWith(fresh.getElementById("trace"));
-      const box = document.getElementById("sim-text");
-      if (box) { box.value = typed; if (focused) box.focus(); }
-    } else {
-      await refresh(["chat-rows", "bubbles", "handled"]);
-    }
-    scrollToEnd(false);
-  });
+  let wait = 500, late;
   const connect = () => {
     const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/live${seq ? `?after=${seq}` : ""}`);
-    socket.onopen = () => { wait = 500; update(); if (state) { state.textContent = state.dataset.on; state.classList.remove("off"); } };
+    socket.onopen = () => {
+      wait = 500;
+      clearTimeout(late);
+      offline(false);
+      if (state) { state.textContent = state.dataset.on; state.classList.remove("off"); }
+      refresh();
+    };
     socket.onmessage = (event) => {
       const line = JSON.parse(event.data);
       seq = line.seq;
-      if ("simulator" in page.dataset && chat && line.conversation_id && line.conversation_id !== chat) return;
-      if (line.type.startsWith("message.") || line.type.startsWith("conversation.") || line.type === "alert") update();
+      if (!/^(message|conversation|label|alert)/.test(line.type)) return;
+      const chat = page.dataset.chat, about = line.conversation_id;
+      const mine = !about || about === chat;
+      if (simulator ? mine || !chat : chat && mine) refresh();
+      if (!simulator && (!mine || !chat || document.hidden)) refreshList();
     };
     socket.onclose = () => {
       if (state) { state.textContent = state.dataset.off; state.classList.add("off"); }
+      clearTimeout(late);
+      late = setTimeout(offline, 1000, true);
+      if (wait > 2000) refresh(); // signed out meanwhile?
       setTimeout(connect, wait);
       wait = Math.min(wait * 2, 15000);
     };
   };
   connect();
-  scrollToEnd(true);
+  document.addEventListener("visibilitychange", () => { if (stale && !document.hidden) refresh(); });
+  if (!simulator) setInterval(() => { if (!document.hidden) refreshList(); }, 60000); // the waiting clocks go on
+} else {
+  addEventListener("offline", () => offline(true));
+  addEventListener("online", () => offline(false));
 }
 
-// A draft per chat survives the tab.
+// A reply appears at once; the draft of each chat outlives the tab.
 const composer = document.querySelector("[data-composer]");
 if (composer) {
-  const box = composer.querySelector("textarea"), key = `draft:${composer.dataset.composer}`;
-  if (new URLSearchParams(location.search).has("sent")) localStorage.removeItem(key);
-  box.value ||= localStorage.getItem(key) ?? "";
-  box.addEventListener("input", () => { if (box.value) localStorage.setItem(key, box.value); else localStorage.removeItem(key); });
+  const reply = $("reply"), key = `draft:${composer.dataset.composer}`;
+  const keep = (text) => { if (text) localStorage.setItem(key, text); else localStorage.removeItem(key); };
+  const zone = { hour: "2-digit", minute: "2-digit", timeZone: page.dataset.zone };
+  let turn = Promise.resolve();
+  const send = (bubble, text, body) => {
+    sending += 1;
+    turn = turn.then(async () => {
+      try {
+        await post(composer, body, () => bubble.remove());
+        if (!reply.value) keep("");
+      } catch {
+        bubble.classList.add("bad");
+        bubble.querySelector(".tick").hidden = true;
+        bubble.querySelector(".trouble").hidden = false;
+        keep(reply.value || text);
+        toEnd();
+      }
+      sending -= 1;
+      if (stale) refresh();
+    });
+  };
+  reply.value ||= localStorage.getItem(key) ?? "";
+  reply.addEventListener("input", () => keep(reply.value));
+  composer.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const text = reply.value.trim(), body = fields(composer);
+    if (!text) return;
+    const bubble = $("pending").content.firstElementChild.cloneNode(true);
+    bubble.querySelector(".words").textContent = text;
+    bubble.querySelector("time").textContent = new Date().toLocaleTimeString("en-GB", zone).replace(":", ".");
+    bubble.querySelector(".trouble button").onclick = () => {
+      bubble.classList.remove("bad");
+      bubble.querySelector(".tick").hidden = false;
+      bubble.querySelector(".trouble").hidden = true;
+      reply.focus();
+      send(bubble, text, body);
+    };
+    $("end").before(bubble);
+    toEnd();
+    reply.value = "";
+    reply.dispatchEvent(new Event("input"));
+    reply.focus();
+    send(bubble, text, body);
+  });
 }
 
-// Enter sends, Shift+Enter makes a line; the box grows with its text.
-for (const box of document.querySelectorAll(".composer textarea")) {
-  const grow = () => { box.rows = Math.min(6, box.value.split("\n").length); };
-  box.addEventListener("input", grow);
+// Other forms whose page comes back the same: take over, hand back, retry, the simulator.
+addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || !("post" in form.dataset) || !page) return;
+  event.preventDefault();
+  if (form.dataset.busy) return;
+  form.dataset.busy = "1";
+  const body = fields(form), text = form.querySelector("textarea");
+  if (text) { text.value = ""; text.dispatchEvent(new Event("input")); }
+  atEnd = true;
+  try { await post(form, body); } catch (error) {
+    if (text) text.value = body.get("text");
+    if (error instanceof TypeError) offline(true);
+    else form.submit(); // the server's own page says why
+  }
+  delete form.dataset.busy;
+});
+
+// Enter sends, Shift+Enter makes a line (a touch keyboard has no Shift+Enter: there Enter makes it); the box grows.
+const touch = matchMedia("(pointer: coarse)");
+for (const text of document.querySelectorAll(".composer textarea")) {
+  const grow = () => { text.rows = Math.min(6, text.value.split("\n").length); };
+  text.addEventListener("input", grow);
   grow();
-  box.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); if (box.value.trim()) box.form.requestSubmit(); }
-  });
-  box.form.addEventListener("submit", (event) => {
-    if (box.form.dataset.busy) event.preventDefault();
-    box.form.dataset.busy = "1";
+  text.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") text.blur();
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing || touch.matches) return;
+    event.preventDefault();
+    if (text.value.trim()) text.form.requestSubmit();
   });
 }
 
-document.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-confirm]");
+// Keys of the chats; single letters can be switched off in their list.
+const keys = $("keys");
+if (keys) {
+  const on = keys.querySelector("[data-keys-on]"), opener = document.querySelector("[data-keys]");
+  on.checked = localStorage.getItem("keys") !== "off";
+  on.onchange = () => localStorage.setItem("keys", on.checked ? "on" : "off");
+  opener.hidden = false;
+  opener.onclick = () => keys.showModal();
+  keys.onclick = (event) => { if (event.target === keys) keys.close(); };
+  const go = (step) => {
+    const rows = [...document.querySelectorAll(".chat-row")];
+    const here = rows.findIndex((row) => row.hasAttribute("aria-current"));
+    rows[here < 0 ? 0 : here + step]?.click();
+  };
+  const does = { j: () => go(1), k: () => go(-1), r: () => $("reply")?.focus(), "?": () => keys.showModal() };
+  addEventListener("keydown", (event) => {
+    if (!on.checked || event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.("input, textarea, select, dialog")) return;
+    const act = does[event.key.toLowerCase()];
+    if (act) { event.preventDefault(); act(); }
+  });
+  // the list stays where it was when another chat opens
+  const rows = $("chat-rows"), place = `rows:${page.dataset.tab}`;
+  rows.scrollTop = Number(sessionStorage.getItem(place) ?? 0);
+  rows.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
+  addEventListener("pagehide", () => sessionStorage.setItem(place, rows.scrollTop));
+}
+
+// A row of filters shows the chosen one.
+for (const row of document.querySelectorAll(".filters, .tabs")) {
+  const chosen = row.querySelector("[aria-current]");
+  if (chosen) row.scrollLeft = chosen.offsetLeft - row.offsetLeft - (row.clientWidth - chosen.offsetWidth) / 2;
+}
+
+// The menu "more" closes as menus do.
+const menu = document.querySelector(".rail details");
+addEventListener("click", (event) => {
+  if (menu?.open && !menu.contains(event.target)) menu.open = false;
+  const button = event.target.closest?.("[data-confirm]");
   if (button && !confirm(button.dataset.confirm)) event.preventDefault();
+});
+addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && menu?.open) { menu.open = false; menu.querySelector("summary").focus(); }
 });
 
 // A changed form asks before it is left.
-const form = document.getElementById("package-form");
+const form = $("package-form");
 if (form) {
   let changed = false;
   form.addEventListener("input", () => { changed = true; });

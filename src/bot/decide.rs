@@ -1,12 +1,13 @@
 //! One turn: rules in order, first that fits wins. Pure: the same context gives the same decision.
 
+use super::TurnContext;
 use super::code::{self, Scan};
 use super::reply::{self, Fixed, Opening, Recipe, Topic};
-use super::{TurnContext, intent, slots};
+use super::understand::{self, Understanding};
 use crate::chat::escalation::Reason;
 use crate::chat::phase::Phase;
 use crate::chat::turn::{Decision, Heard, Reply, Touch};
-use crate::kernel::language::{self, Language};
+use crate::kernel::language::Language;
 use crate::travel::package::Availability;
 use serde_json::{Value, json};
 
@@ -25,7 +26,7 @@ struct Reading {
     scan: Scan,
     ad: Option<(i64, Scan, Value)>,
     code_message: Option<i64>,
-    intents: Vec<&'static str>,
+    understood: Understanding,
     lang: Language,
     party_size: Option<i64>,
     month: Option<String>,
@@ -46,17 +47,17 @@ impl Reading {
             let words: Vec<&str> = ["headline", "body", "source_url"].iter().filter_map(|key| ad[*key].as_str()).collect();
             Some((message.id, code::scan(&words.join("\n"), &context.catalog), ad.clone()))
         });
-        let known = context.conversation.language.as_deref().map(Language::parse);
-        let lang = language::detect(&text).or(known).unwrap_or(context.default_language);
         let just_asked = context.met_before && context.conversation.package_code.is_none();
-        let party = slots::party_size(&text, just_asked);
-        let month = slots::month(&text, context.today);
+        let about = scan.code.is_some() || context.conversation.package_code.is_some();
+        let understood = understand::understand(&text, scan != Scan::default(), about, just_asked, context.today);
+        let known = context.conversation.language.as_deref().map(Language::parse);
+        let lang = understood.language.map(Language::parse).or(known).unwrap_or(context.default_language);
         Self {
-            intents: intent::detect(&text),
             last_text: said.last().map_or(String::new(), |text| (*text).to_owned()),
-            slots_said: party.is_some() || month.is_some(),
-            party_size: party.or(context.conversation.party_size),
-            month: month.or_else(|| context.conversation.month.clone()),
+            slots_said: understood.entities.pax.is_some() || understood.entities.month.is_some(),
+            party_size: understood.entities.pax.or(context.conversation.party_size),
+            month: understood.entities.month.clone().or_else(|| context.conversation.month.clone()),
+            understood,
             text,
             scan,
             ad,
@@ -66,7 +67,19 @@ impl Reading {
     }
 
     fn asks(&self, intent: &str) -> bool {
-        self.intents.contains(&intent)
+        self.understood.means(intent)
+    }
+
+    /// How sure the reading is, spread so that "likelier than not" is above the usual floor of 0.6.
+    fn confidence(&self) -> f64 {
+        let likeliest = f64::from(self.understood.confidence);
+        if self.scan.code.is_some() {
+            0.98
+        } else if likeliest >= 0.4 {
+            0.6 + (likeliest - 0.4) * 0.38 / 0.6
+        } else {
+            likeliest
+        }
     }
 }
 
@@ -78,18 +91,17 @@ struct Outcome {
     suggested: Option<String>,
     escalation: Option<Reason>,
     hand_over: bool,
-    confidence: f64,
     fallback: bool,
     opt_out: bool,
 }
 
 impl Outcome {
-    fn say(replies: Vec<Reply>, confidence: f64) -> Self {
-        Self { replies, phase: Phase::Leads, package: None, suggested: None, escalation: None, hand_over: false, confidence, fallback: false, opt_out: false }
+    fn say(replies: Vec<Reply>) -> Self {
+        Self { replies, phase: Phase::Leads, package: None, suggested: None, escalation: None, hand_over: false, fallback: false, opt_out: false }
     }
 
-    fn escalate(which: Fixed, read: &Reading, reason: Reason, confidence: f64) -> Self {
-        Self { escalation: Some(reason), ..Self::say(vec![words(reply::fixed(which, read.lang))], confidence) }
+    fn escalate(which: Fixed, read: &Reading, reason: Reason) -> Self {
+        Self { escalation: Some(reason), ..Self::say(vec![words(reply::fixed(which, read.lang))]) }
     }
 }
 
@@ -118,12 +130,16 @@ const RULES: &[(&str, Rule)] = &[
     ("package_question", package_question),
     ("preferences", preferences),
     ("welcome", welcome),
+    ("out_of_scope", out_of_scope),
+    ("documents", documents),
+    ("company", company),
+    ("question_without_package", question_without_package),
     ("file", file),
     ("thanks", thanks),
 ];
 
 fn opt_out(_: &TurnContext, read: &Reading) -> Option<Outcome> {
-    read.asks("opt_out").then(|| Outcome { opt_out: true, ..Outcome::say(vec![words(reply::fixed(Fixed::Stop, read.lang))], 1.0) })
+    read.asks("opt_out").then(|| Outcome { opt_out: true, ..Outcome::say(vec![words(reply::fixed(Fixed::Stop, read.lang))]) })
 }
 
 /// Greeting, picture, facts, question; or why not, and what else there is.
@@ -147,7 +163,7 @@ fn package_card(context: &TurnContext, read: &Reading, code: &str) -> Option<Out
             }
         }
     };
-    Some(Outcome { package: Some(code.to_owned()), ..Outcome::say(replies, 0.98) })
+    Some(Outcome { package: Some(code.to_owned()), ..Outcome::say(replies) })
 }
 
 fn campaign_code(context: &TurnContext, read: &Reading) -> Option<Outcome> {
@@ -155,11 +171,17 @@ fn campaign_code(context: &TurnContext, read: &Reading) -> Option<Outcome> {
     let code = read.scan.code.as_deref().or_else(from_ad)?;
     // a code beside a question about the package: the answer, not the card again
     let same = context.conversation.package_code.as_deref() == Some(code) && context.met_before;
-    if same || read.asks("register") || read.asks("ask_payment") || read.asks("ask_human") {
+    let asked = TOPICS.iter().any(|(name, _)| read.asks(name));
+    if same || asked || read.understood.payment_intent || read.understood.wants_human {
         let about =
             TurnContext { conversation: crate::chat::conversation::Conversation { package_code: Some(code.to_owned()), ..context.conversation.clone() }, ..context.clone() };
         let answer = human_requested(&about, read).or_else(|| payment_intent(&about, read)).or_else(|| package_question(&about, read));
-        if let Some(answer) = answer {
+        if let Some(mut answer) = answer {
+            // a first question about the package: the card, then the answer
+            if !same && answer.escalation.is_none() {
+                let card = package_card(context, read, code)?;
+                answer.replies = card.replies.into_iter().chain(answer.replies).collect();
+            }
             return Some(Outcome { package: Some(code.to_owned()), ..answer });
         }
     }
@@ -168,78 +190,113 @@ fn campaign_code(context: &TurnContext, read: &Reading) -> Option<Outcome> {
 
 fn suggested_code(context: &TurnContext, read: &Reading) -> Option<Outcome> {
     let code = context.conversation.suggested_code.as_deref()?;
-    if read.asks("affirm") { package_card(context, read, code) } else { None }
+    if read.understood.affirms { package_card(context, read, code) } else { None }
 }
 
 fn near_code(context: &TurnContext, read: &Reading) -> Option<Outcome> {
     let code = read.scan.suggest.as_deref()?;
     let listed = context.catalog.find(code)?;
-    Some(Outcome { suggested: Some(code.to_owned()), ..Outcome::say(vec![words(&reply::did_you_mean(&listed.package, read.lang))], 0.9) })
+    Some(Outcome { suggested: Some(code.to_owned()), ..Outcome::say(vec![words(&reply::did_you_mean(&listed.package, read.lang))]) })
 }
 
 fn unknown_code(context: &TurnContext, read: &Reading) -> Option<Outcome> {
     let written = read.scan.unknown.clone()?;
-    Some(Outcome::say(vec![live(&Recipe::UnknownCode { written, lang: read.lang }, context)], 0.85))
+    Some(Outcome::say(vec![live(&Recipe::UnknownCode { written, lang: read.lang }, context)]))
 }
 
 fn human_requested(_: &TurnContext, read: &Reading) -> Option<Outcome> {
-    read.asks("ask_human").then(|| Outcome { hand_over: true, ..Outcome::escalate(Fixed::Human, read, Reason::HumanRequested, 0.95) })
+    read.asks("ask_human").then(|| Outcome { hand_over: true, ..Outcome::escalate(Fixed::Human, read, Reason::HumanRequested) })
 }
 
 fn complaint(_: &TurnContext, read: &Reading) -> Option<Outcome> {
-    read.asks("complaint").then(|| Outcome::escalate(Fixed::Complaint, read, Reason::Complaint, 0.9))
+    read.asks("complaint").then(|| Outcome::escalate(Fixed::Complaint, read, Reason::Complaint))
 }
 
 fn payment_intent(_: &TurnContext, read: &Reading) -> Option<Outcome> {
     let paid = read.asks("payment_done");
-    let wants = paid || read.asks("register") || read.asks("ask_payment");
-    (wants && !read.asks("cancel_refund"))
-        .then(|| Outcome { phase: Phase::Booking, ..Outcome::escalate(if paid { Fixed::Paid } else { Fixed::Payment }, read, Reason::PaymentIntent, 0.92) })
+    read.understood.payment_intent.then(|| Outcome { phase: Phase::Booking, ..Outcome::escalate(if paid { Fixed::Paid } else { Fixed::Payment }, read, Reason::PaymentIntent) })
 }
 
 fn cancel_refund(_: &TurnContext, read: &Reading) -> Option<Outcome> {
-    read.asks("cancel_refund").then(|| Outcome::escalate(Fixed::Cancel, read, Reason::ComplexQuestion, 0.85))
+    read.asks("cancel_refund").then(|| Outcome::escalate(Fixed::Cancel, read, Reason::ComplexQuestion))
 }
 
 fn negotiate(_: &TurnContext, read: &Reading) -> Option<Outcome> {
-    read.asks("negotiate").then(|| Outcome { phase: Phase::Interest, ..Outcome::escalate(Fixed::Negotiate, read, Reason::Negotiation, 0.85) })
+    read.asks("negotiate").then(|| Outcome { phase: Phase::Interest, ..Outcome::escalate(Fixed::Negotiate, read, Reason::Negotiation) })
 }
 
-/// A question about the package the chat is about, answered from its row.
+/// Intents that ask about a package, and what answers them.
+const TOPICS: &[(&str, Topic)] = &[
+    ("ask_hotel", Topic::Hotel),
+    ("ask_itinerary", Topic::Itinerary),
+    ("ask_facilities", Topic::Facilities),
+    ("ask_quota", Topic::Quota),
+    ("ask_price", Topic::Price),
+    ("ask_schedule", Topic::Schedule),
+];
+/// Topics answered in one turn; more would be a wall of text.
+const MOST_TOPICS: usize = 3;
+
+/// Questions about the package the chat is about, answered from its row.
 fn package_question(context: &TurnContext, read: &Reading) -> Option<Outcome> {
     let code = context.conversation.package_code.as_deref()?;
     let listed = context.catalog.find(code)?;
-    let agrees = read.asks("affirm") && context.met_before && read.intents.len() == 1;
-    let topics = [
-        ("ask_hotel", Topic::Hotel),
-        ("ask_itinerary", Topic::Itinerary),
-        ("ask_facilities", Topic::Facilities),
-        ("ask_quota", Topic::Quota),
-        ("ask_price", Topic::Price),
-        ("ask_schedule", Topic::Schedule),
-    ];
-    let topic = topics.iter().find(|(name, _)| read.asks(name)).map(|(_, topic)| *topic).or(agrees.then_some(Topic::Facilities))?;
-    let file_kind = match topic {
-        Topic::Itinerary => "itinerary",
-        Topic::Facilities => "brochure",
-        Topic::Hotel => "location",
-        _ => "",
-    };
-    let mut replies = vec![live(&Recipe::Details { code: code.to_owned(), topic, party: read.party_size, lang: read.lang }, context)];
-    for media in listed.media.iter().filter(|media| media.kind == file_kind || (topic == Topic::Facilities && media.kind == "video")) {
-        replies.push(match (media.media_id, media.latitude, media.longitude) {
-            (Some(media_id), ..) => {
-                let kind = if media.kind == "video" { "video" } else { "document" };
-                Reply { kind, text: Some(media.title.clone()), media_id: Some(media_id), package_media_id: Some(media.id), ..words("") }
-            }
-            (None, Some(latitude), Some(longitude)) => {
-                let place = json!({"location": {"latitude": latitude, "longitude": longitude, "name": media.title}});
-                Reply { kind: "location", text: None, extra: Some(place), package_media_id: Some(media.id), ..words("") }
-            }
-            _ => continue,
-        });
+    let mut topics: Vec<Topic> = TOPICS.iter().filter(|(name, _)| read.asks(name)).map(|(_, topic)| *topic).take(MOST_TOPICS).collect();
+    if topics.is_empty() && read.understood.affirms && context.met_before {
+        topics.push(Topic::Facilities); // what the card's closing question offered
     }
-    Some(Outcome { phase: Phase::Interest, ..Outcome::say(replies, 0.88) })
+    if topics.is_empty() {
+        return None;
+    }
+    let mut replies = Vec::new();
+    for topic in topics {
+        replies.push(live(&Recipe::Details { code: code.to_owned(), topic, party: read.party_size, lang: read.lang }, context));
+        let file_kind = match topic {
+            Topic::Itinerary => "itinerary",
+            Topic::Facilities => "brochure",
+            Topic::Hotel => "location",
+            _ => "",
+        };
+        for media in listed.media.iter().filter(|media| media.kind == file_kind || (topic == Topic::Facilities && media.kind == "video")) {
+            replies.push(match (media.media_id, media.latitude, media.longitude) {
+                (Some(media_id), ..) => {
+                    let kind = if media.kind == "video" { "video" } else { "document" };
+                    Reply { kind, text: Some(media.title.clone()), media_id: Some(media_id), package_media_id: Some(media.id), ..words("") }
+                }
+                (None, Some(latitude), Some(longitude)) => {
+                    let place = json!({"location": {"latitude": latitude, "longitude": longitude, "name": media.title}});
+                    Reply { kind: "location", text: None, extra: Some(place), package_media_id: Some(media.id), ..words("") }
+                }
+                _ => continue,
+            });
+        }
+    }
+    Some(Outcome { phase: Phase::Interest, ..Outcome::say(replies) })
+}
+
+/// Jobs, loans, medical risk, another trade: a person decides whether it concerns us.
+fn out_of_scope(_: &TurnContext, read: &Reading) -> Option<Outcome> {
+    read.asks("out_of_scope").then(|| Outcome::escalate(Fixed::General, read, Reason::ComplexQuestion))
+}
+
+fn documents(_: &TurnContext, read: &Reading) -> Option<Outcome> {
+    read.asks("ask_documents").then(|| Outcome::say(vec![words(reply::fixed(Fixed::Documents, read.lang))]))
+}
+
+/// Whether we are real: licence and office as the agency has set them, and where anybody can check.
+fn company(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    read.asks("ask_company").then(|| Outcome::say(vec![words(&reply::company(&context.agency, &context.licence, &context.address, read.lang))]))
+}
+
+/// About hotels, programme or facilities, but of which package?
+fn question_without_package(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    if !TOPICS.iter().any(|(name, _)| read.asks(name)) {
+        return None;
+    }
+    let mut replies = vec![words(reply::fixed(Fixed::WhichPackage, read.lang))];
+    let recipe = Recipe::Offer { opening: Opening::Noted, month: read.month.clone(), party: read.party_size, asked: true, lang: read.lang, agency: context.agency.clone() };
+    replies.push(live(&recipe, context));
+    Some(Outcome::say(replies))
 }
 
 fn offer(context: &TurnContext, read: &Reading, opening: Opening) -> Vec<Reply> {
@@ -253,7 +310,7 @@ fn preferences(context: &TurnContext, read: &Reading) -> Option<Outcome> {
         return None;
     }
     let opening = if context.met_before { Opening::Noted } else { Opening::Welcome };
-    Some(Outcome::say(offer(context, read, opening), 0.85))
+    Some(Outcome::say(offer(context, read, opening)))
 }
 
 fn welcome(context: &TurnContext, read: &Reading) -> Option<Outcome> {
@@ -264,7 +321,7 @@ fn welcome(context: &TurnContext, read: &Reading) -> Option<Outcome> {
         return None;
     }
     let opening = if context.met_before { Opening::Noted } else { Opening::Welcome };
-    Some(Outcome::say(offer(context, read, opening), 0.8))
+    Some(Outcome::say(offer(context, read, opening)))
 }
 
 /// No words, only a file, a voice note, a place.
@@ -274,16 +331,17 @@ fn file(context: &TurnContext, read: &Reading) -> Option<Outcome> {
     }
     let kind = context.heard.last().map_or("unknown", |message| message.kind.as_str());
     let which = if kind == "voice" || kind == "audio" { Fixed::Voice } else { Fixed::File };
-    Some(Outcome::escalate(which, read, Reason::MediaReceived, 0.75))
+    Some(Outcome::escalate(which, read, Reason::MediaReceived))
 }
 
 fn thanks(context: &TurnContext, read: &Reading) -> Option<Outcome> {
-    let only = read.asks("thanks") || (context.met_before && (read.asks("greeting") || read.asks("affirm")));
-    only.then(|| Outcome::say(vec![words(reply::fixed(Fixed::Thanks, read.lang))], 0.8))
+    let only = ["thanks", "greeting", "provide_info"].iter().any(|name| read.asks(name)) || (context.met_before && read.understood.affirms);
+    let which = if read.asks("thanks") || !context.met_before { Fixed::Thanks } else { Fixed::Noted };
+    only.then(|| Outcome::say(vec![words(reply::fixed(which, read.lang))]))
 }
 
 fn general(read: &Reading) -> Outcome {
-    Outcome { fallback: true, ..Outcome::escalate(Fixed::General, read, Reason::ComplexQuestion, 0.3) }
+    Outcome { fallback: true, ..Outcome::escalate(Fixed::General, read, Reason::ComplexQuestion) }
 }
 
 fn finish(context: &TurnContext, read: Reading, rule: &'static str, outcome: Outcome) -> Decision {
@@ -298,15 +356,11 @@ fn finish(context: &TurnContext, read: Reading, rule: &'static str, outcome: Out
             touches.push(Touch { message_id: *message_id, code, via: "ad", detail: Some(ad.clone()) });
         }
     }
-    let mut intents = read.intents.clone();
-    intents.retain(|intent| *intent != "affirm"); // our own word, not one of the published intents
-    if read.scan != Scan::default() {
-        intents.insert(0, "campaign_code");
-    }
-    if read.slots_said {
-        intents.push("provide_info");
-    }
-    let phase = outcome.phase.max(context.conversation.phase);
+    let understood = &read.understood;
+    let about = read.scan.code.is_some() || outcome.package.is_some() || context.conversation.package_code.is_some();
+    let phase = outcome.phase.max(phase_of(understood, about)).max(context.conversation.phase);
+    let escalation = outcome.escalation.or_else(|| reason_of(understood));
+    let confidence = if outcome.fallback { read.confidence().min(0.3) } else { read.confidence() };
     Decision {
         replies: outcome.replies.into_iter().filter(|reply| reply.kind != "text" || reply.text.is_some()).collect(),
         phase,
@@ -314,18 +368,52 @@ fn finish(context: &TurnContext, read: Reading, rule: &'static str, outcome: Out
         package_code: outcome.package,
         suggested_code: outcome.suggested,
         touches,
-        escalation: outcome.escalation.map(|reason| (reason, if read.last_text.is_empty() { describe(&context.heard) } else { read.last_text.clone() })),
-        hand_over: outcome.hand_over,
+        escalation: escalation.map(|reason| (reason, if read.last_text.is_empty() { describe(&context.heard) } else { read.last_text.clone() })),
+        hand_over: outcome.hand_over || understood.wants_human,
         decided_by: if outcome.fallback { "fallback" } else { "rule" },
         rule,
-        confidence: outcome.confidence,
+        confidence,
         language: read.lang.as_str(),
-        trace: json!({"messages": context.heard.len(), "code": read.scan.code, "ignored": read.scan.ignored, "suggest": read.scan.suggest}),
-        intents,
+        trace: json!({
+            "messages": context.heard.len(), "code": read.scan.code, "ignored": read.scan.ignored, "suggest": read.scan.suggest,
+            "spoken": understood.language, "scores": understood.intents.iter().map(|(name, score)| (*name, (f64::from(*score) * 100.0).round() / 100.0)).collect::<std::collections::BTreeMap<_, _>>(),
+        }),
+        intents: understood.intents.iter().map(|(name, _)| *name).collect(),
+        payment_intent: understood.payment_intent,
+        wants_human: understood.wants_human,
+        entities: understood.entities.clone(),
+        spoken: understood.language,
         party_size: read.party_size,
         month: read.month,
         opt_out: outcome.opt_out,
+        scan: read.scan,
     }
+}
+
+/// How far the words alone lead. A price or date asked of nothing in particular is still only looking around.
+fn phase_of(understood: &Understanding, about: bool) -> Phase {
+    let particulars = ["ask_hotel", "ask_facilities", "ask_itinerary", "ask_documents", "ask_quota", "negotiate"];
+    if understood.payment_intent {
+        Phase::Booking
+    } else if particulars.iter().any(|name| understood.means(name)) || (about && (understood.means("ask_price") || understood.means("ask_schedule"))) {
+        Phase::Interest
+    } else {
+        Phase::Leads
+    }
+}
+
+/// A person is needed whatever the bot answered, gravest first.
+fn reason_of(understood: &Understanding) -> Option<Reason> {
+    if understood.wants_human {
+        return Some(Reason::HumanRequested);
+    }
+    if understood.payment_intent {
+        return Some(Reason::PaymentIntent);
+    }
+    [("complaint", Reason::Complaint), ("cancel_refund", Reason::ComplexQuestion), ("negotiate", Reason::Negotiation), ("out_of_scope", Reason::ComplexQuestion)]
+        .into_iter()
+        .find(|(name, _)| understood.means(name))
+        .map(|(_, reason)| reason)
 }
 
 fn describe(heard: &[Heard]) -> String {
@@ -368,32 +456,14 @@ mod tests {
             listed("UMR_DES_2027_LIBURAN", "Umroh Liburan", "2027-12-20", "full", true),
         ];
         TurnContext {
-            conversation: Conversation {
-                id: 1,
-                contact_id: 1,
-                channel_id: 1,
-                chat_id: "6281@c.us".into(),
-                phase: Phase::Leads,
-                package_code: None,
-                by_bot: true,
-                handler_at: None,
-                last_in_id: Some(9),
-                last_in_at: None,
-                answered_id: 0,
-                turn_due_at: None,
-                low_confidence: 0,
-                party_size: None,
-                month: None,
-                suggested_code: None,
-                language: None,
-                waiting_since_at: None,
-                first_code: None,
-            },
+            conversation: Conversation { id: 1, contact_id: 1, channel_id: 1, chat_id: "6281@c.us".into(), last_in_id: Some(9), ..Conversation::default() },
             heard: texts.iter().enumerate().map(|(at, text)| Heard { id: at as i64 + 1, kind: "text".into(), text: Some((*text).to_owned()), extra: None }).collect(),
             met_before: false,
             catalog: Arc::new(Catalog { generation: 1, packages }),
             today: "2026-11-20".parse().unwrap(),
             agency: "Safar Amanah Wisata".into(),
+            licence: String::new(),
+            address: String::new(),
             default_language: Language::Id,
             image_caption: false,
         }

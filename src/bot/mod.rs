@@ -2,9 +2,8 @@
 
 pub mod code;
 pub mod decide;
-pub mod intent;
 pub mod reply;
-pub mod slots;
+pub mod understand;
 
 use crate::chat::conversation::Conversation;
 use crate::chat::turn::Heard;
@@ -27,6 +26,10 @@ pub struct TurnContext {
     pub today: NaiveDate,
     /// The agency's name.
     pub agency: String,
+    /// Its PPIU licence number; empty when not set.
+    pub licence: String,
+    /// Its office address; empty when not set.
+    pub address: String,
     /// Language when the customer's words do not tell.
     pub default_language: crate::kernel::language::Language,
     /// Send the picture with the facts as its caption instead of before them.

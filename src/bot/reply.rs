@@ -387,6 +387,33 @@ pub enum Fixed {
     Stop,
     /// Which package is meant?
     WhichPackage,
+    /// Noted, nothing to add.
+    Noted,
+    /// What papers one needs.
+    Documents,
+}
+
+/// Licence and office, as far as the agency has told them, and how anybody can check.
+pub fn company(agency: &str, licence: &str, address: &str, lang: Language) -> String {
+    let mut lines = vec![match lang {
+        Language::Id => format!("*{agency}* adalah penyelenggara perjalanan umroh."),
+        Language::En => format!("*{agency}* organises umrah journeys."),
+    }];
+    if !licence.is_empty() {
+        lines.push(format!("{}: {licence}", t(lang, "Nomor izin PPIU", "PPIU licence number")));
+    }
+    if !address.is_empty() {
+        lines.push(format!("{}: {address}", t(lang, "Kantor", "Office")));
+    }
+    lines.push(
+        t(
+            lang,
+            "Izin setiap travel umroh bisa dicek sendiri di situs dan aplikasi resmi Kementerian Agama. Kalau Bapak/Ibu ingin melihat dokumen kami atau datang ke kantor, silakan sampaikan di chat ini.",
+            "Every umrah agency's licence can be checked on the official site and app of the Indonesian Ministry of Religious Affairs. If you would like to see our papers or visit us, just say so in this chat.",
+        )
+        .to_owned(),
+    );
+    lines.join("\n")
 }
 
 /// A text without any package in it.
@@ -440,6 +467,16 @@ pub fn fixed(which: Fixed, lang: Language) -> &'static str {
             lang,
             "Baik, kami tidak akan mengirim info promo lagi ke nomor ini. Jika suatu saat butuh bantuan, silakan tulis di sini kapan saja.",
             "Understood, we will not send promotions to this number any more. If you need anything, write to us here at any time.",
+        ),
+        Fixed::Noted => t(
+            lang,
+            "Baik, Bapak/Ibu, kami catat. Kalau ada yang ingin ditanyakan lagi, silakan tulis di sini.",
+            "Noted, thank you. If you have any further questions, just write to us here.",
+        ),
+        Fixed::Documents => t(
+            lang,
+            "Untuk umroh biasanya disiapkan:\n• Paspor asli yang masih berlaku minimal 7 bulan saat berangkat\n• KTP dan Kartu Keluarga\n• Pas foto terbaru\n• Buku nikah bagi suami istri, akta lahir bagi anak\n• Kartu vaksin meningitis\n\nSyarat rincinya mengikuti aturan saat keberangkatan; tim kami akan memeriksa berkasnya satu per satu.",
+            "For umrah you usually prepare:\n• A passport valid for at least 7 months at departure\n• Identity card and family card\n• A recent photo\n• Marriage book for couples, birth certificate for children\n• Meningitis vaccination card\n\nThe exact requirements follow the rules at the time of departure; our team checks every paper with you.",
         ),
         Fixed::WhichPackage => t(lang, "Untuk paket yang mana, Bapak/Ibu?", "Which package do you mean?"),
     }

@@ -50,6 +50,33 @@ pub struct Conversation {
     pub first_code: Option<String>,
 }
 
+/// A conversation in which nothing was said yet.
+impl Default for Conversation {
+    fn default() -> Self {
+        Self {
+            id: 0,
+            contact_id: 0,
+            channel_id: 0,
+            chat_id: String::new(),
+            phase: Phase::Leads,
+            package_code: None,
+            by_bot: true,
+            handler_at: None,
+            last_in_id: None,
+            last_in_at: None,
+            answered_id: 0,
+            turn_due_at: None,
+            low_confidence: 0,
+            party_size: None,
+            month: None,
+            suggested_code: None,
+            language: None,
+            waiting_since_at: None,
+            first_code: None,
+        }
+    }
+}
+
 const SELECT: &str = "SELECT id, contact_id, channel_id, chat_id, phase, package_code, handler, handler_at, last_in_id, last_in_at, answered_id, turn_due_at,
     low_confidence, party_size, month, suggested_code, language, waiting_since_at, first_code FROM conversation";
 
@@ -106,27 +133,7 @@ pub fn open(tx: &Tx<'_>, channel_id: i64, contact_id: i64, party: &Party, at: i6
         at,
     ))?;
     tx.count("conversations.new", 1);
-    Ok(Conversation {
-        id: tx.last_insert_rowid(),
-        contact_id,
-        channel_id,
-        chat_id: party.chat_id.clone(),
-        phase: Phase::Leads,
-        package_code: None,
-        by_bot: true,
-        handler_at: None,
-        last_in_id: None,
-        last_in_at: None,
-        answered_id: 0,
-        turn_due_at: None,
-        low_confidence: 0,
-        party_size: None,
-        month: None,
-        suggested_code: None,
-        language: None,
-        first_code: None,
-        waiting_since_at: None,
-    })
+    Ok(Conversation { id: tx.last_insert_rowid(), contact_id, channel_id, chat_id: party.chat_id.clone(), ..Conversation::default() })
 }
 
 /// Quiet windows that a customer who keeps typing can stretch the wait to.

@@ -2,7 +2,7 @@
 
 use super::conversation::{self, Conversation};
 use super::escalation::{self, Reason};
-use super::message::Author;
+use super::message::{self, Author};
 use super::outbox::{self, Outgoing, Priority};
 use super::phase::{self, Phase};
 use crate::db::StoreError;
@@ -118,8 +118,18 @@ pub struct Decision {
     pub confidence: f64,
     /// Language of the reply, `id` or `en`.
     pub language: &'static str,
-    /// Intent names.
+    /// Language of the customer's words; `None`: they do not tell.
+    pub spoken: Option<&'static str>,
+    /// Intent names, likeliest first.
     pub intents: Vec<&'static str>,
+    /// Means to register or pay, or has paid.
+    pub payment_intent: bool,
+    /// Asks for a person.
+    pub wants_human: bool,
+    /// Said about the trip in this turn.
+    pub entities: crate::bot::understand::entities::Entities,
+    /// Campaign codes among the words.
+    pub scan: crate::bot::code::Scan,
     /// Travellers, when known now.
     pub party_size: Option<i64>,
     /// Month wanted, when known now.
@@ -133,8 +143,17 @@ pub struct Decision {
 /// Turns in a row below the confidence floor after which the bot stops.
 const LOW_CONFIDENCE_TURNS: i64 = 2;
 
+/// Who brings the bot's words to the customer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// Our own outbox.
+    Queue,
+    /// Whoever asked for the decision; the words are recorded as sent.
+    Caller,
+}
+
 /// Writes a decision made from `seen`. `false`: a newer message came meanwhile, nothing was written and the turn stays due.
-pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decision, generation: i64, confidence_floor: f64) -> Result<bool, StoreError> {
+pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decision, delivery: Delivery, generation: i64, confidence_floor: f64) -> Result<bool, StoreError> {
     let Some(now) = conversation::find(tx, seen.id)? else { return Ok(false) };
     if now.last_in_id != seen.last_in_id || now.answered_id != seen.answered_id {
         return Ok(false);
@@ -164,23 +183,44 @@ pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decis
     let code = decision.touches.iter().find(|touch| touch.via != "ignored").map(|touch| touch.code.as_str());
     let mut last_message = None;
     for reply in &decision.replies {
-        let message_id = outbox::enqueue(
-            tx,
-            &Outgoing {
-                conversation_id: seen.id,
-                channel_id: now.channel_id,
-                author: Author::Bot,
-                kind: reply.kind,
-                text: reply.text.as_deref(),
-                media_id: reply.media_id,
-                extra: reply.extra.as_ref(),
-                render: reply.render.as_deref(),
-                generation: reply.render.as_ref().map(|_| generation),
-                turn_id: Some(turn_id),
-                campaign_code: code,
-                priority: Priority::Reply,
-            },
-        )?;
+        let message_id = match delivery {
+            Delivery::Queue => outbox::enqueue(
+                tx,
+                &Outgoing {
+                    conversation_id: seen.id,
+                    channel_id: now.channel_id,
+                    author: Author::Bot,
+                    kind: reply.kind,
+                    text: reply.text.as_deref(),
+                    media_id: reply.media_id,
+                    extra: reply.extra.as_ref(),
+                    render: reply.render.as_deref(),
+                    generation: reply.render.as_ref().map(|_| generation),
+                    turn_id: Some(turn_id),
+                    campaign_code: code,
+                    priority: Priority::Reply,
+                },
+            )?,
+            Delivery::Caller => message::insert(
+                tx,
+                &message::New {
+                    conversation_id: seen.id,
+                    channel_id: now.channel_id,
+                    wa_id: None,
+                    author: Author::Bot,
+                    kind: reply.kind,
+                    text: reply.text.as_deref(),
+                    status: "sent",
+                    at: tx.now_ms,
+                    media_id: reply.media_id,
+                    reply_to: None,
+                    extra: reply.extra.as_ref(),
+                    turn_id: Some(turn_id),
+                    campaign_code: code,
+                },
+            )?
+            .ok_or(StoreError::Closed)?, // a row without an id has nothing to collide with
+        };
         last_message = Some(message_id);
         if let Some(id) = reply.package_media_id {
             tx.execute("UPDATE package_media SET sent_count = sent_count + 1 WHERE id = ?1", [id])?;

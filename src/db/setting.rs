@@ -55,6 +55,8 @@ const fn spec(key: &'static str, default: &'static str, kind: Kind) -> Spec {
 /// Every setting there is.
 pub const SPECS: &[Spec] = &[
     spec("agency.name", "Biro Umroh", Kind::Text),
+    spec("agency.licence", "", Kind::Text),
+    spec("agency.address", "", Kind::Text),
     spec("agency.timezone", "Asia/Jakarta", Kind::Zone),
     spec("agency.language", "id", Kind::Choice(&["id", "en"])),
     spec("server.public_url", "", Kind::Url),

@@ -19,6 +19,7 @@ const REQUEST: Duration = Duration::from_secs(30);
 /// The whole web.
 pub fn router(app: Arc<App>) -> Router {
     let mut api = Router::new()
+        .route("/api/ai/process-message", post(api::process_message::post))
         .route("/api/packages", get(api::packages::list))
         .route("/api/packages/{code}", get(api::packages::get).put(api::packages::put).patch(api::packages::patch))
         .route("/api/conversations/{id}", get(api::conversations::get))

@@ -3,9 +3,9 @@
 
 use crate::app::App;
 use crate::bot::{self, TurnContext};
+use crate::chat::conversation::{self, Conversation};
 use crate::chat::escalation::Reason;
-use crate::chat::turn::{self, Decision};
-use crate::chat::{conversation, turn::Heard};
+use crate::chat::turn::{self, Decision, Delivery, Heard};
 use crate::db::StoreError;
 use rusqlite::Connection;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -66,7 +66,9 @@ fn round(app: &Arc<App>) -> Result<usize, StoreError> {
         .into_iter()
         .map(|one| {
             app.store.submit_background(move |tx| match &one {
-                Prepared::Decided { context, decision } => turn::apply(tx, &context.conversation, &context.heard, decision, context.catalog.generation, floor).map(|_| ()),
+                Prepared::Decided { context, decision } => {
+                    turn::apply(tx, &context.conversation, &context.heard, decision, Delivery::Queue, context.catalog.generation, floor).map(|_| ())
+                }
                 Prepared::TooMany { id } => turn::stop(tx, *id, Reason::TooManyReplies, ""),
                 Prepared::Broke { id } => turn::broke(tx, *id, "panic", RETRY_MS),
                 Prepared::Nothing { id } => {
@@ -97,17 +99,7 @@ fn prepare(app: &App, connection: &Connection, id: i64, now_ms: i64, limit: i64)
     if lately >= limit {
         return Ok(Prepared::TooMany { id });
     }
-    let settings = app.settings();
-    let context = TurnContext {
-        conversation,
-        heard,
-        met_before,
-        catalog: app.catalog.at(connection)?,
-        today: settings.day_of(now_ms),
-        agency: settings.text("agency.name").to_owned(),
-        default_language: settings.language(),
-        image_caption: settings.on("bot.image_caption"),
-    };
+    let context = context(app, connection, conversation, heard, met_before)?;
     match catch_unwind(AssertUnwindSafe(|| bot::decide(&context))) {
         Ok(decision) => Ok(Prepared::Decided { context: Box::new(context), decision: Box::new(decision) }),
         Err(_) => {
@@ -115,4 +107,21 @@ fn prepare(app: &App, connection: &Connection, id: i64, now_ms: i64, limit: i64)
             Ok(Prepared::Broke { id })
         }
     }
+}
+
+/// What a decision about `heard` may look at.
+pub fn context(app: &App, connection: &Connection, conversation: Conversation, heard: Vec<Heard>, met_before: bool) -> Result<TurnContext, StoreError> {
+    let settings = app.settings();
+    Ok(TurnContext {
+        conversation,
+        heard,
+        met_before,
+        catalog: app.catalog.at(connection)?,
+        today: settings.day_of(app.now_ms()),
+        agency: settings.text("agency.name").to_owned(),
+        licence: settings.text("agency.licence").to_owned(),
+        address: settings.text("agency.address").to_owned(),
+        default_language: settings.language(),
+        image_caption: settings.on("bot.image_caption"),
+    })
 }

@@ -6,5 +6,6 @@ pub mod conversations;
 pub mod health;
 pub mod openapi;
 pub mod packages;
+pub mod process_message;
 pub mod short_link;
 pub mod webhook;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 /// Groups of the page; what is not here (`waha.*`) has a page of its own.
 const GROUPS: &[(&str, &[&str])] = &[
-    ("agency", &["agency.name", "agency.timezone", "agency.language", "server.public_url", "whatsapp.phone"]),
+    ("agency", &["agency.name", "agency.licence", "agency.address", "agency.timezone", "agency.language", "server.public_url", "whatsapp.phone"]),
     ("bot", &["bot.enabled", "bot.quiet_ms", "bot.confidence_floor", "bot.resume_after_min", "bot.replies_per_hour", "bot.image_caption"]),
     ("queue", &["queue.typing", "queue.reply_gap_ms", "queue.broadcast_gap_ms", "queue.daily_new_contacts", "queue.send_timeout_ms"]),
     ("hours", &["hours.open", "hours.close"]),

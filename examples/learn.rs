@@ -1,0 +1,219 @@
+//! Learns the weights of `src/bot/understand` from the labelled messages and writes them beside the code.
+//!
+//! ```text
+//! cargo run --release --example learn                       intents, and languages from our own messages alone
+//! cargo run --release --example learn -- --languages FILE…  also sentences: {"text", "lang"} a line
+//! ```
+//! The same messages give the same weights, byte for byte. `cargo test` then says how good they are on messages kept aside.
+
+use kafilah::bot::understand::linear::{Feature, to_bytes};
+use kafilah::bot::understand::{model, tongue, words};
+use serde_json::Value;
+use std::path::Path;
+
+const ROUNDS: usize = 8;
+const BAGS: u64 = 3;
+const NOISY_COPIES: usize = 2;
+
+struct Message {
+    text: String,
+    language: usize,
+    about: bool,
+    heads: Vec<bool>,
+}
+
+fn main() -> anyhow::Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let learnt = root.join("src/bot/understand/learnt");
+    let messages = messages(&root.join("tests/messages"))?;
+    println!("{} messages", messages.len());
+    let intents = intents(&messages);
+    std::fs::write(learnt.join("intents.model"), to_bytes(&intents, model::HEADS.len()))?;
+    println!("intents.model written");
+    let mut sentences: Vec<(String, usize)> = Vec::new();
+    for file in std::env::args().skip_while(|arg| arg != "--languages").skip(1) {
+        sentences.extend(sentences_of(Path::new(&file))?);
+    }
+    println!("{} sentences besides", sentences.len());
+    std::fs::write(learnt.join("tongues.model"), to_bytes(&tongues(&messages, &sentences), tongue::TONGUES.len()))?;
+    println!("tongues.model written");
+    Ok(())
+}
+
+/// Every labelled message but those kept aside, in the files' order.
+fn messages(folder: &Path) -> anyhow::Result<Vec<Message>> {
+    let mut files: Vec<_> = std::fs::read_dir(folder)?.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.extension().is_some_and(|e| e == "jsonl")).collect();
+    files.retain(|path| path.file_name().is_some_and(|name| !name.to_string_lossy().starts_with("aside")));
+    files.sort();
+    let mut messages = Vec::new();
+    for file in files {
+        for line in std::fs::read_to_string(file)?.lines() {
+            let label: Value = serde_json::from_str(line)?;
+            let intents: Vec<&str> = label["i"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            messages.push(Message {
+                text: label["t"].as_str().unwrap_or("").to_owned(),
+                language: tongue::TONGUES.iter().position(|name| *name == label["l"].as_str().unwrap_or("id")).unwrap_or(0),
+                about: label["x"].is_string(),
+                heads: model::HEADS.iter().map(|head| if *head == "payment_intent" { label["pay"] == 1 } else { intents.contains(head) }).collect(),
+            });
+        }
+    }
+    Ok(messages)
+}
+
+fn sentences_of(file: &Path) -> anyhow::Result<Vec<(String, usize)>> {
+    let mut sentences = Vec::new();
+    for line in std::fs::read_to_string(file)?.lines() {
+        let sentence: Value = serde_json::from_str(line)?;
+        // tweets whose licence lets them be measured on only
+        if sentence["src"] == "ijelid" {
+            continue;
+        }
+        let language = tongue::TONGUES.iter().position(|name| Some(*name) == sentence["lang"].as_str());
+        sentences.extend(language.zip(sentence["text"].as_str()).map(|(language, text)| (text.to_owned(), language)));
+    }
+    Ok(sentences)
+}
+
+fn intents(messages: &[Message]) -> Vec<f32> {
+    let heads = model::HEADS.len();
+    let mut sum = vec![0.0; model::BUCKETS as usize * heads];
+    for bag in 0..BAGS {
+        let mut dice = Dice(7 + bag * 77);
+        let mut examples = Vec::new();
+        for message in messages {
+            for copy in 0..=NOISY_COPIES {
+                let text = if copy == 0 { message.text.clone() } else { mistyped(&message.text, &mut dice) };
+                examples.push((model::features(&words::read(&text), message.about), message.heads.clone()));
+            }
+        }
+        let weights = descend(&examples, heads, model::BUCKETS as usize, &mut dice);
+        sum.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += weight / BAGS as f32);
+    }
+    sum
+}
+
+/// Copies of our own messages beside the sentences: chat is what sentences lack.
+const OWN_COPIES: usize = 3;
+const JOINED: usize = 2_000;
+
+fn tongues(messages: &[Message], sentences: &[(String, usize)]) -> Vec<f32> {
+    let mut dice = Dice(11);
+    let own: Vec<(String, usize)> = messages.iter().map(|message| (message.text.clone(), message.language)).collect();
+    let example = |text: &str, language: usize| (tongue::features(text), (0..tongue::TONGUES.len()).map(|at| at == language).collect::<Vec<_>>());
+    let mut examples: Vec<_> = sentences.iter().map(|(text, language)| example(text, *language)).collect();
+    for _ in 0..OWN_COPIES {
+        examples.extend(own.iter().map(|(text, language)| example(text, *language)));
+    }
+    // mixed: a piece in Indonesian or English, then one in another language
+    let (id, en, ms, ar, mixed) = (0, 1, 2, 5, 6);
+    for nth in 0..JOINED {
+        let pool = if nth % 2 == 0 && !sentences.is_empty() { sentences } else { &own };
+        let (first, a) = &pool[dice.below(pool.len())];
+        let (second, b) = &pool[dice.below(pool.len())];
+        let plain = a == b || [*a, *b].iter().any(|language| [ar, mixed].contains(language)) || [(id, ms), (ms, id)].contains(&(*a, *b));
+        if plain || ![*a, *b].iter().any(|language| [id, en].contains(language)) {
+            continue;
+        }
+        let joined = format!("{} {}", piece(first, &mut dice), piece(second, &mut dice));
+        examples.push(example(&joined, mixed));
+    }
+    descend(&examples, tongue::TONGUES.len(), tongue::BUCKETS as usize, &mut dice)
+}
+
+fn piece(text: &str, dice: &mut Dice) -> String {
+    let words: Vec<&str> = text.split(' ').collect();
+    if words.len() < 4 { text.to_owned() } else { words[..(3 + dice.below(6.min(words.len() - 3))).min(words.len())].join(" ") }
+}
+
+/// Logistic regression, one head beside the other, by stochastic descent with a step of its own for every weight (AdaGrad).
+fn descend(examples: &[(Vec<Feature>, Vec<bool>)], heads: usize, buckets: usize, dice: &mut Dice) -> Vec<f32> {
+    let mut weights = vec![0.0f32; buckets * heads];
+    let mut steps = vec![1e-6f32; buckets * heads];
+    let mut order: Vec<usize> = (0..examples.len()).collect();
+    let mut slopes = vec![0.0f32; heads];
+    for round in 0..ROUNDS {
+        for at in (1..order.len()).rev() {
+            order.swap(at, dice.below(at + 1));
+        }
+        let rate = 0.25 * (1.0 - 0.9 * round as f32 / ROUNDS as f32);
+        for &at in &order {
+            let (features, wanted) = &examples[at];
+            slopes.fill(0.0);
+            for (bucket, strength) in features {
+                let row = &weights[*bucket as usize * heads..][..heads];
+                slopes.iter_mut().zip(row).for_each(|(slope, weight)| *slope += weight * strength);
+            }
+            for (slope, wanted) in slopes.iter_mut().zip(wanted) {
+                // not quite sure of any label: a few are wrong
+                *slope = 1.0 / (1.0 + (-*slope).exp()) - if *wanted { 0.98 } else { 0.005 };
+            }
+            for (bucket, strength) in features {
+                let from = *bucket as usize * heads;
+                for (head, slope) in slopes.iter().enumerate().filter(|(_, slope)| slope.abs() >= 0.002) {
+                    let gradient = slope * strength + 1e-6 * weights[from + head];
+                    steps[from + head] += gradient * gradient;
+                    weights[from + head] -= rate * gradient / steps[from + head].sqrt();
+                }
+            }
+        }
+    }
+    weights
+}
+
+/// The text as hurried thumbs would type it: vowels dropped, letters swapped, doubled or lost, blanks forgotten.
+fn mistyped(text: &str, dice: &mut Dice) -> String {
+    let mut out = String::new();
+    for word in text.split(' ') {
+        if !out.is_empty() && (word.len() < 3 || dice.chance() < 0.97) {
+            out.push(' ');
+        }
+        let mut letters: Vec<char> = word.chars().collect();
+        if letters.len() > 3 && letters.iter().all(|c| c.is_alphabetic()) {
+            let slip = dice.chance();
+            if slip < 0.03 {
+                let mut nth = 0;
+                letters.retain(|c| {
+                    nth += 1;
+                    nth == 1 || !"aeiou".contains(*c)
+                });
+            } else if slip < 0.06 {
+                let vowels: Vec<usize> = (1..letters.len()).filter(|at| "aeiou".contains(letters[*at])).collect();
+                if !vowels.is_empty() {
+                    letters.remove(vowels[dice.below(vowels.len())]);
+                }
+            } else if slip < 0.09 {
+                let at = 1 + dice.below(letters.len() - 2);
+                letters.swap(at, at + 1);
+            } else if slip < 0.11 {
+                let at = dice.below(letters.len());
+                letters.insert(at, letters[at]);
+            } else if slip < 0.13 {
+                let at = 1 + dice.below(letters.len() - 1);
+                letters.remove(at);
+            }
+        }
+        out.extend(letters);
+    }
+    out
+}
+
+/// xorshift64*: the same numbers everywhere.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn chance(&mut self) -> f32 {
+        (self.roll() >> 40) as f32 / (1u64 << 24) as f32
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        (self.roll() >> 11) as usize % n
+    }
+}

@@ -1,0 +1,89 @@
+//! Understanding a message in-process: language, intents, entities, and the judgements that cost money when they are wrong.
+//! `words` makes typing comparable, `model` and `tongue` weigh it, `entities` picks out what was said about the trip.
+
+pub mod entities;
+pub mod linear;
+pub mod model;
+pub mod tongue;
+pub mod words;
+
+use entities::Entities;
+use model::HEADS;
+
+/// What one turn's words mean.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Understanding {
+    /// `id`, `en`, `ms`, `jv`, `su`, `ar`, `mixed`; `None` when nothing tells.
+    pub language: Option<&'static str>,
+    /// Intents with their probability, likeliest first. At least one.
+    pub intents: Vec<(&'static str, f32)>,
+    /// The customer means to register, to pay, or has paid, for themselves.
+    pub payment_intent: bool,
+    /// The customer asks for a person.
+    pub wants_human: bool,
+    /// A short yes, to whatever was asked.
+    pub affirms: bool,
+    /// Of the likeliest intent, 0..=1.
+    pub confidence: f32,
+    /// Party, month, budget, city, room.
+    pub entities: Entities,
+}
+
+impl Understanding {
+    /// Whether `intent` is among those meant.
+    pub fn means(&self, intent: &str) -> bool {
+        self.intents.iter().any(|(name, _)| *name == intent)
+    }
+}
+
+/// Longest message that is a nod, in words.
+const NOD: usize = 4;
+
+fn affirms(read: &words::Read) -> bool {
+    let Some(yes) = words::idea("yes") else { return false };
+    read.words.len() <= NOD && !read.asks && read.ideas.iter().any(|(at, _, idea)| *idea == yes && !read.words[*at].denied)
+}
+
+/// An intent is meant from this probability on.
+const MEANT: f32 = 0.4;
+/// How many of the model's heads are published intents.
+const INTENTS: usize = HEADS.len() - 1;
+
+fn head(name: &str) -> usize {
+    HEADS.iter().position(|head| *head == name).unwrap_or(0)
+}
+
+/// Understands the words of one turn. `has_code`: something like a campaign code is among them. `about`: a package is already
+/// talked about. `bare`: the bot has just asked how many.
+pub fn understand(text: &str, has_code: bool, about: bool, bare: bool, today: chrono::NaiveDate) -> Understanding {
+    let read = words::read(text);
+    let scores = model::own().score(&model::features(&read, about));
+    let mut intents: Vec<(&'static str, f32)> = HEADS[..INTENTS]
+        .iter()
+        .zip(&scores)
+        .map(|(name, score)| match *name {
+            "campaign_code" => (*name, if has_code { 1.0 } else { 0.0 }), // the scanner knows
+            _ => (*name, *score),
+        })
+        .collect();
+    intents.sort_by(|a, b| b.1.total_cmp(&a.1));
+    // a code alone asks for nothing else; anything else means at least one thing
+    let meant = intents.iter().take_while(|(_, score)| *score >= MEANT).count().max(1);
+    intents.truncate(meant);
+    let has = |wanted: &[&str]| intents.iter().any(|(name, _)| wanted.contains(name));
+    let payment = scores[INTENTS];
+    let payment_intent = (payment >= 0.5 || (payment >= 0.3 && has(&["register", "ask_payment", "payment_done"]))) && !(has(&["cancel_refund"]) && payment < 0.8);
+    if payment_intent && !has(&["register", "ask_payment", "payment_done"]) {
+        let likeliest = ["register", "ask_payment", "payment_done"].into_iter().max_by(|a, b| scores[head(a)].total_cmp(&scores[head(b)]));
+        intents.extend(likeliest.map(|name| (name, scores[head(name)])));
+    }
+    Understanding {
+        language: tongue::detect(text),
+        affirms: affirms(&read),
+        confidence: intents.first().map_or(0.0, |(_, score)| *score),
+        wants_human: intents.iter().any(|(name, _)| *name == "ask_human"),
+        payment_intent,
+        intents,
+        entities: entities::find(text, today, bare),
+    }
+}

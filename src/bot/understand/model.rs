@@ -1,0 +1,141 @@
+//! What a message asks for, with a probability for each head: features of the words, over weights learnt by
+//! `examples/learn.rs` from the labelled messages in `tests/messages/`.
+
+use super::linear::{Feature, Linear, hash, merge};
+use super::words::{self, Read};
+use std::sync::LazyLock;
+
+/// What the model tells apart: the published intents, then whether the customer means to pay for themselves.
+pub const HEADS: [&str; 23] = [
+    "greeting",
+    "thanks",
+    "campaign_code",
+    "ask_packages",
+    "ask_price",
+    "ask_schedule",
+    "ask_hotel",
+    "ask_facilities",
+    "ask_itinerary",
+    "ask_documents",
+    "ask_quota",
+    "ask_company",
+    "ask_payment",
+    "register",
+    "payment_done",
+    "negotiate",
+    "ask_human",
+    "complaint",
+    "cancel_refund",
+    "provide_info",
+    "opt_out",
+    "out_of_scope",
+    "payment_intent",
+];
+
+/// Buckets a feature can fall into.
+pub const BUCKETS: u32 = 1 << 16;
+
+static MODEL: LazyLock<Linear> = LazyLock::new(|| Linear::from_bytes(include_bytes!("learnt/intents.model")).expect("the weights in the binary are whole"));
+
+/// The weights in the binary.
+pub fn own() -> &'static Linear {
+    &MODEL
+}
+
+/// Politeness that says nothing about what is asked.
+const FILLERS: &[&str] = &[
+    "kak", "min", "iya", "dong", "sih", "nih", "deh", "mas", "mbak", "bapak", "bu", "ibu", "gan", "sis", "bro", "kok", "kan", "lah", "ini", "itu", "yang", "si", "teh", "mah",
+    "atuh", "ka", "bang", "om", "tante", "gitu", "begitu", "kang",
+];
+
+/// Features of a message. `about`: a package is already talked about.
+pub fn features(read: &Read, about: bool) -> Vec<Feature> {
+    let mut found: Vec<Feature> = Vec::with_capacity(256);
+    let plain: Vec<(usize, &str)> = read.words.iter().enumerate().filter(|(_, word)| !FILLERS.contains(&word.text.as_str())).map(|(at, word)| (at, shape(&word.text))).collect();
+    for (nth, (at, word)) in plain.iter().enumerate() {
+        found.push((hash(BUCKETS, b'w', &[word]), 1.0));
+        if read.words[*at].denied {
+            found.push((hash(BUCKETS, b'W', &[word]), 0.8));
+        }
+        if let Some((next_at, next)) = plain.get(nth + 1)
+            && read.words[*next_at].clause == read.words[*at].clause
+        {
+            found.push((hash(BUCKETS, b'2', &[word, next]), 0.8));
+            if let Some((_, third)) = plain.get(nth + 2) {
+                found.push((hash(BUCKETS, b's', &[word, third]), 0.4));
+            }
+        }
+    }
+    if let (Some((_, first)), Some((_, last))) = (plain.first(), plain.last()) {
+        found.push((hash(BUCKETS, b'f', &[first]), 0.5));
+        found.push((hash(BUCKETS, b'l', &[last]), 0.5));
+    }
+    ideas(read, &mut found);
+    for word in &read.words {
+        letters(shape(&word.text), &mut found);
+    }
+    let length = match read.words.len() {
+        0..=1 => "1",
+        2..=3 => "3",
+        4..=7 => "7",
+        8..=15 => "15",
+        _ => "long",
+    };
+    found.push((hash(BUCKETS, b'#', &[length]), 0.5));
+    found.push((hash(BUCKETS, b'?', &[if read.asks { "y" } else { "n" }]), 0.5));
+    found.push((hash(BUCKETS, b'@', &[if about { "y" } else { "n" }]), 0.3));
+    found.push((hash(BUCKETS, b'0', &[]), 1.0));
+    merge(found)
+}
+
+/// Numbers are alike but for how long they are.
+fn shape(word: &str) -> &str {
+    match word.bytes().next() {
+        Some(b'0'..=b'9') => match word.len() {
+            1 => "1",
+            2 => "22",
+            3..=4 => "4444",
+            5..=8 => "88888",
+            _ => "99999999999",
+        },
+        _ => word,
+    }
+}
+
+fn ideas(read: &Read, found: &mut Vec<Feature>) {
+    for (nth, (at, len, idea)) in read.ideas.iter().enumerate() {
+        let name = words::idea_name(*idea);
+        let denied = read.words[*at].denied;
+        found.push((hash(BUCKETS, if denied { b'N' } else { b'I' }, &[name]), 1.2));
+        if *len > 1 {
+            found.push((hash(BUCKETS, b'M', &[name]), 0.8));
+        }
+        if read.asks {
+            found.push((hash(BUCKETS, b'Q', &[name]), 0.4));
+        }
+        for (other_at, _, other) in &read.ideas[nth + 1..] {
+            if read.words[*other_at].clause != read.words[*at].clause || *other_at == *at {
+                continue;
+            }
+            let second = words::idea_name(*other);
+            if *other_at <= at + len + 1 {
+                found.push((hash(BUCKETS, b'A', &[name, second, if denied { "n" } else { "" }]), 0.9));
+            }
+            let (a, b) = if name < second { (name, second) } else { (second, name) };
+            found.push((hash(BUCKETS, b'P', &[a, b]), 0.6));
+        }
+    }
+}
+
+/// Pieces of two to five letters, edges marked.
+fn letters(word: &str, found: &mut Vec<Feature>) {
+    let marked: Vec<char> = std::iter::once('<').chain(word.chars().take(24)).chain(std::iter::once('>')).collect();
+    let mut piece = String::new();
+    for size in 3..=5usize {
+        for window in marked.windows(size) {
+            piece.clear();
+            piece.extend(window);
+            found.push((hash(BUCKETS, b'c', &[&piece]), 0.35));
+        }
+    }
+}
