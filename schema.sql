@@ -423,6 +423,23 @@ CREATE TABLE handover (
 ) STRICT;
 CREATE INDEX handover_conversation ON handover (conversation_id, id);
 
+-- Somebody who means to book, as sales works them: one lead a contact, made by the bot on reaching BOOKING or through the API,
+-- merged whenever more is learnt.
+CREATE TABLE lead (
+  id              INTEGER PRIMARY KEY,
+  contact_id      INTEGER NOT NULL UNIQUE REFERENCES contact (id),
+  conversation_id INTEGER REFERENCES conversation (id),
+  phase           TEXT NOT NULL CHECK (phase IN ('leads', 'interest', 'booking', 'paid')), -- as last reported; never moves back
+  package_code    TEXT,
+  source          TEXT,                 -- campaign code, or what the API named
+  summary         TEXT,
+  confidence      REAL CHECK (confidence BETWEEN 0 AND 1),
+  created_by      TEXT NOT NULL,        -- bot, token:ID, user:ID
+  created_at      INTEGER NOT NULL,
+  updated_at      INTEGER NOT NULL
+) STRICT;
+CREATE INDEX lead_updated ON lead (updated_at, id);
+
 -- WhatsApp labels, as last seen; a deleted label stays as a tombstone.
 CREATE TABLE label (
   id         INTEGER PRIMARY KEY,

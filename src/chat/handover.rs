@@ -4,6 +4,7 @@ use super::conversation::{self, Conversation};
 use super::outbox;
 use crate::db::StoreError;
 use crate::db::writer::Tx;
+use rusqlite::OptionalExtension;
 use serde_json::json;
 
 /// Gives a conversation to a person: the bot is silent from here on and what it had queued is taken back.
@@ -20,6 +21,49 @@ pub fn to_person(tx: &Tx<'_>, conversation: &Conversation, user_id: Option<i64>,
         (conversation.id, tx.now_ms, user_id),
     )?;
     tx.emit("conversation.updated", Some(conversation.id), json!({"handler": "user", "assignee": user_id}))
+}
+
+/// Why a handover did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum AssignError {
+    /// No such conversation.
+    #[error("no such conversation")]
+    NoSuchConversation,
+    /// Somebody else has it.
+    #[error("{0} has it")]
+    Taken(String),
+    /// The store.
+    #[error(transparent)]
+    Db(#[from] StoreError),
+}
+
+/// Gives a conversation to a user, or to whoever of the team takes it first (`user_id` none), with a note. One transaction:
+/// of two who want it at once, the second is told who has it.
+pub fn assign(tx: &Tx<'_>, id: i64, user_id: Option<i64>, note: Option<&str>, actor: &str) -> Result<(), AssignError> {
+    let conversation = conversation::find(tx, id)?.ok_or(AssignError::NoSuchConversation)?;
+    let holder: Option<(i64, String)> = tx
+        .prepare_cached("SELECT u.id, u.name FROM conversation v JOIN user u ON u.id = v.assignee_id WHERE v.id = ?1 AND v.handler = 'user'")
+        .map_err(StoreError::from)?
+        .query_row([conversation.id], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
+        .map_err(StoreError::from)?;
+    if let Some((holder_id, name)) = &holder
+        && user_id != Some(*holder_id)
+    {
+        return Err(AssignError::Taken(name.clone()));
+    }
+    let was_bot = conversation.by_bot;
+    to_person(tx, &conversation, user_id, "assigned")?;
+    if !was_bot && holder.is_none() {
+        let to = user_id.map_or("user".to_owned(), |id| format!("user:{id}"));
+        row(tx, &conversation, actor, &to, "assigned")?;
+    }
+    if let Some(note) = note {
+        tx.execute("UPDATE handover SET note = ?2 WHERE id = (SELECT max(id) FROM handover WHERE conversation_id = ?1)", (conversation.id, note)).map_err(StoreError::from)?;
+    }
+    tx.execute("UPDATE conversation SET waiting_since_at = ifnull(waiting_since_at, ?2) WHERE id = ?1", (conversation.id, tx.now_ms)).map_err(StoreError::from)?;
+    tx.emit("alert", Some(conversation.id), json!({"kind": "handover", "assignee": user_id, "note": note}))?;
+    Ok(())
 }
 
 /// Gives a conversation back to the bot. `due`: unanswered messages get their turn at once.

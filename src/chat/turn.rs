@@ -7,6 +7,7 @@ use super::outbox::{self, Outgoing, Priority};
 use super::phase::{self, Phase};
 use crate::db::StoreError;
 use crate::db::writer::Tx;
+use crate::growth::lead;
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::{Value, json};
 
@@ -241,6 +242,17 @@ pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decis
         tx.now_ms,
     ])?;
     phase::advance(tx, seen.id, now.phase, decision.phase, decision.trigger_message_id.or(seen.last_in_id), decision.rule, "bot")?;
+    if decision.payment_intent {
+        let report = lead::Report {
+            conversation_id: Some(seen.id),
+            phase: decision.phase,
+            package_code: decision.package_code.clone().or_else(|| now.package_code.clone()),
+            source: first.clone().or_else(|| now.first_code.clone()),
+            summary: escalation.as_ref().map(|(_, question)| question.clone()),
+            confidence: Some(decision.confidence.clamp(0.0, 1.0)),
+        };
+        lead::report(tx, now.contact_id, "bot", &report)?;
+    }
     if decision.opt_out {
         crate::people::contact::opt_out(tx, now.contact_id)?;
     }

@@ -64,6 +64,8 @@ pub fn run_with(dir: DataDir, options: &Options, ready: impl FnOnce(Arc<App>) ->
         let address = listener.local_addr()?;
         app.listen.set(address).expect("set once");
         let workers = Workers::start(&app);
+        // before the line that others wait for: a stop right after it must drain like any other
+        let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         println!("listening on http://{address}");
         std::io::stdout().flush()?;
         let begun = Arc::clone(&app);
@@ -73,7 +75,6 @@ pub fn run_with(dir: DataDir, options: &Options, ready: impl FnOnce(Arc<App>) ->
             }
         })?;
         let stopper = Arc::clone(&app);
-        let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         tokio::spawn(async move {
             tokio::select! {
                 _ = term.recv() => {}

@@ -1,3 +1,4 @@
 //! Where customers come from.
 
 pub mod campaign;
+pub mod lead;

@@ -79,6 +79,15 @@ pub const EXPORTS: &[Export] = &[
               FROM label l WHERE ?1 <= ?2 ORDER BY l.id",
     },
     Export {
+        name: "leads",
+        columns: &[
+            ("lead_id", Number), ("contact_phone", Phone), ("contact_name", Text), ("phase", Text), ("package_code", Text), ("source", Text), ("summary", Text), ("confidence", Number),
+            ("conversation_id", Conversation), ("created_by", Text), ("created_at", Time), ("updated_at", Time),
+        ],
+        sql: "SELECT v.id, {PHONE}, c.name, v.phase, v.package_code, v.source, v.summary, v.confidence, v.conversation_id, v.created_by, v.created_at, v.updated_at
+              FROM lead v JOIN contact c ON c.id = v.contact_id WHERE v.updated_at >= ?1 AND v.updated_at < ?2 ORDER BY v.id",
+    },
+    Export {
         name: "phase-transitions",
         columns: &[("at", Time), ("conversation_id", Conversation), ("contact_phone", Phone), ("from", Text), ("to", Text), ("trigger_message_id", Text), ("cause", Text), ("actor", Text)],
         sql: "SELECT p.at, p.conversation_id, {PHONE}, p.from_phase, p.to_phase, (SELECT wa_id FROM message WHERE id = p.trigger_message_id), p.cause, p.actor

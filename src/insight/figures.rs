@@ -60,6 +60,44 @@ pub fn phases(connection: &Connection) -> Result<Value, StoreError> {
     Ok(json!([["leads", all.max(interest)], ["interest", interest], ["booking", booking], ["paid", paid]]))
 }
 
+/// A conversation is active while something was written in it within this time.
+const ACTIVE_MS: i64 = 24 * 3_600_000;
+/// Longest list of conversations that wait for a person.
+const PENDING: i64 = 100;
+
+/// The marketing dashboard of the JSON contract. `active_conversations`: something was written in the last 24 hours.
+/// `phase_distribution`: where every conversation stands now. `pending_handover`: who waits for a person, longest first.
+pub fn marketing(connection: &Connection, now_ms: i64) -> Result<Value, StoreError> {
+    let count = |sql: &str, value: &dyn rusqlite::ToSql| -> Result<i64, StoreError> { Ok(connection.prepare_cached(sql)?.query_row([value], |row| row.get(0))?) };
+    let active = count("SELECT count(*) FROM conversation WHERE merged_into IS NULL AND last_at >= ?1", &(now_ms - ACTIVE_MS))?;
+    let stands = |phase: &str| count("SELECT count(*) FROM conversation WHERE phase = ?1 AND phase <> 'leads'", &phase);
+    let (interest, booking, paid) = (stands("interest")?, stands("booking")?, stands("paid")?);
+    let all = count("SELECT ifnull(sum(n), 0) FROM daily_count WHERE name = ?1", &"conversations.new")?;
+    let mut query = connection.prepare_cached(
+        "SELECT v.id, (SELECT value FROM identity i WHERE i.contact_id = v.contact_id AND i.kind = 'phone' LIMIT 1), v.phase, m.text, p.name, v.package_code,
+           (SELECT e.reason || ifnull(': ' || e.question, '') FROM escalation e WHERE e.conversation_id = v.id AND e.resolved_at IS NULL ORDER BY e.id DESC LIMIT 1), v.waiting_since_at, c.name
+         FROM conversation v JOIN contact c ON c.id = v.contact_id LEFT JOIN message m ON m.id = v.last_in_id LEFT JOIN package p ON p.code = v.package_code
+         WHERE v.waiting_since_at IS NOT NULL ORDER BY v.waiting_since_at LIMIT ?1",
+    )?;
+    let pending: Vec<Value> = query
+        .query_map([PENDING], |row| {
+            let id: i64 = row.get(0)?;
+            let (package, code): (Option<String>, Option<String>) = (row.get(4)?, row.get(5)?);
+            Ok(json!({
+                "id": id, "phone": row.get::<_, Option<String>>(1)?, "phase": row.get::<_, String>(2)?, "last_message": row.get::<_, Option<String>>(3)?, "interested_package": package.or(code),
+                "conversation_url": format!("/api/conversations/conv_{id}"), "ai_notes": row.get::<_, Option<String>>(6)?, "waiting_since_at": row.get::<_, Option<i64>>(7)?, "name": row.get::<_, Option<String>>(8)?,
+            }))
+        })?
+        .collect::<Result<_, _>>()?;
+    let escalated = connection.prepare_cached("SELECT count(DISTINCT conversation_id) FROM escalation WHERE resolved_at IS NULL")?.query_row([], |row| row.get::<_, i64>(0))?;
+    Ok(json!({
+        "active_conversations": active,
+        "phase_distribution": {"leads": (all - interest - booking - paid).max(0), "interest": interest, "booking": booking, "paid": paid},
+        "pending_handover": pending,
+        "escalated_conversations": escalated,
+    }))
+}
+
 /// The next departures with their seats.
 pub fn departures(connection: &Connection, today: &str, limit: i64) -> Result<Vec<Value>, StoreError> {
     let mut query =

@@ -130,6 +130,7 @@ pub fn merge(tx: &Tx<'_>, kept: i64, merged: i64, cause: &str) -> Result<(), Sto
     }
     tx.execute("UPDATE purchase SET contact_id = ?1 WHERE contact_id = ?2", (kept, merged))?;
     tx.execute("UPDATE label_event SET contact_id = ?1 WHERE contact_id = ?2", (kept, merged))?;
+    crate::growth::lead::merge(tx, kept, merged)?;
     tx.execute("UPDATE contact SET merged_into = ?1 WHERE id = ?2", (kept, merged))?;
     let detail = json!({"identities": identities, "conversations": conversations}).to_string();
     tx.execute("INSERT INTO contact_merge (kept_id, merged_id, cause, detail, at) VALUES (?1, ?2, ?3, ?4, ?5)", (kept, merged, cause, &detail, tx.now_ms))?;

@@ -214,6 +214,12 @@ pub fn list(connection: &Connection) -> Result<Vec<User>, StoreError> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// Somebody by e-mail or by name, as other programs call people.
+pub fn named(connection: &Connection, name: &str) -> Result<Option<User>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM user u WHERE (u.email = ?1 COLLATE NOCASE OR u.name = ?1 COLLATE NOCASE) AND u.disabled_at IS NULL ORDER BY u.id LIMIT 1");
+    Ok(connection.prepare_cached(&sql)?.query_row([name], from_row).optional()?)
+}
+
 /// By login name.
 pub fn by_email(connection: &Connection, email: &str) -> Result<Option<User>, StoreError> {
     let sql = ["SELECT ", COLUMNS, " FROM user u WHERE u.email = ?1"].concat();

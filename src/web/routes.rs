@@ -22,6 +22,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/ai/process-message", post(api::process_message::post))
         .route("/api/packages", get(api::packages::list))
         .route("/api/packages/{code}", get(api::packages::get).put(api::packages::put).patch(api::packages::patch))
+        .route("/api/marketing/leads", post(api::leads::post))
+        .route("/api/marketing/dashboard", get(api::dashboard::get))
+        .route("/api/conversations/handover", post(api::handover::post))
         .route("/api/conversations/{id}", get(api::conversations::get))
         .route("/api/conversations/{id}/messages", post(api::conversations::send))
         .route("/api/conversations/{id}/release", post(api::conversations::release));

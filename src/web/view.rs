@@ -110,7 +110,7 @@ fn stamp(state: &State<'_, '_>, at: i64) -> String {
 fn since(state: &State<'_, '_>, at: i64) -> String {
     let minutes = (now_of(state) - at).max(0) / 60_000;
     let language = language_of(state);
-    let (m, h, d) = if language == Language::En { ("m", "h", "d") } else { ("m", "j", "hr") };
+    let (m, h, d) = if language == Language::En { ("m", "h", "d") } else { ("m", "j", "hari") };
     match minutes {
         0..=59 => format!("{minutes} {m}"),
         60..=1439 => format!("{} {h} {} {m}", minutes / 60, minutes % 60),

@@ -3,11 +3,13 @@
 mod answering;
 mod browser;
 mod cli;
+mod contracts;
 mod faults;
 mod fixtures;
 mod pages;
 mod queue;
 mod support;
+mod understanding;
 mod webhook;
 
 #[path = "../../examples/fake_waha.rs"]

@@ -32,7 +32,7 @@ pub fn find(text: &str, today: NaiveDate, bare: bool) -> Entities {
 }
 
 const UNITS: &[(&[&str], i64)] = &[
-    (&["satu", "siji", "hiji", "one", "setunggal", "sawiji", "واحد", "se"], 1),
+    (&["satu", "siji", "hiji", "one", "setunggal", "sawiji", "واحد", "seorang"], 1),
     (&["dua", "loro", "kalih", "two", "dos", "اثنين", "اثنان", "rong"], 2),
     (&["tiga", "telu", "tilu", "three", "tigo", "ثلاثة", "ثلاث", "telung"], 3),
     (&["empat", "papat", "opat", "sekawan", "four", "patang", "اربعة", "اربع"], 4),
@@ -45,6 +45,10 @@ const UNITS: &[(&[&str], i64)] = &[
     (&["sebelas", "eleven", "sewelas", "sabelas"], 11),
     (&["twelve", "rolas", "selusin"], 12),
     (&["fifteen"], 15),
+    (&["selikur"], 21),
+    (&["telulikur"], 23),
+    (&["selawe", "salawe", "selangkung"], 25),
+    (&["satus", "seratus", "saratus"], 100),
     (&["twenty"], 20),
     (&["thirty"], 30),
 ];
@@ -255,9 +259,13 @@ fn pax(words: &[Word], bare: bool) -> Option<i64> {
                 && !(text(next) == "orang" && text(next + 1) == "tua")
                 && !per_person(words, at)
                 && !(text(next) == "kursi" && text(next + 1) == "roda");
-            if counted || reversed {
+            let seats = matches!(text(next), "korsi" | "tempat" | "nama" | "bangku" | "porsi") && !per_person(words, at);
+            let group =
+                at > 0 && matches!(text(at - 1), "ber" | "of" | "ambil" | "njupuk") && !is_unit(text(next)) && n <= 60 && decimal(text(at)).is_none_or(|value| value < 61.0)
+                    || (at > 0 && text(at - 1) == "for" && n <= 12 && !is_unit(text(next)) && !matches!(text(next), "days" | "nights" | "weeks" | "million"));
+            if counted || reversed || seats || group {
                 sum += n;
-                at = if counted { next + 1 } else { next };
+                at = if counted || seats { next + 1 } else { next };
                 continue;
             }
             if CHILDREN.contains(&text(next)) && !years_old(words, next) && n < 12 {
@@ -312,27 +320,65 @@ fn family_before(words: &[Word], to: usize) -> i64 {
     named + i64::from(self_too)
 }
 
-/// `saya dan istri`, `suami istri`, `aku sama ibu`.
+/// `saya dan istri`, `suami istri`, `berangkat sama istri`, `ibu sama bapak`, `my wife and I`.
 fn company(words: &[Word]) -> i64 {
-    let companion = |at: usize| words.get(at).and_then(|word| COMPANIONS.iter().find(|(name, _)| *name == word.text)).map(|(_, n)| *n);
     let is = |at: usize, list: &[&str]| words.get(at).is_some_and(|word| list.contains(&word.text.as_str()));
+    // how many the word at `at` names, and the word after it
+    let companion = |at: usize| -> Option<(i64, usize)> {
+        let word = words.get(at)?.text.as_str();
+        if (word == "orang" && is(at + 1, &["tua"])) || (word == "wong" && is(at + 1, &["tuwo", "tuo", "tua"])) {
+            return Some((2, at + 2));
+        }
+        let bare = ["ku", "nya", "mu", "e", "ne", "s", "kula", "kulo"].iter().find_map(|ending| word.strip_suffix(ending)).unwrap_or(word);
+        let n = COMPANIONS.iter().find(|(name, _)| *name == word || *name == bare).map(|(_, n)| *n)?;
+        let mut next = at + 1;
+        while is(next, &["mertua", "saya", "aku", "kulo", "kula", "abdi", "bungsu", "sulung", "kandung", "lanang", "wadon", "i"]) {
+            next += 1;
+        }
+        Some((n, next))
+    };
     for at in 0..words.len() {
-        if (is(at, &["suami"]) && is(at + 1, &["istri", "isteri"])) || (is(at, &["suami"]) && is(at + 1, &["dan", "n"]) && is(at + 2, &["istri"])) {
+        if is(at, &["suami", "laki"]) && (is(at + 1, &["istri", "isteri", "bini"]) || (is(at + 1, WITH) && is(at + 2, &["istri", "isteri"]))) {
             return 2;
         }
-        if is(at, SELF) && is(at + 1, WITH) && !is(at, &["kami", "kita"]) {
-            let mut sum = 1;
-            let mut next = at + 2;
-            while let Some(n) = companion(next).or_else(|| (is(next, &["orang"]) && is(next + 1, &["tua"])).then_some(2)) {
-                sum += n;
-                next += 1 + usize::from(is(next, &["orang"]));
-                while is(next, SELF) || is(next, WITH) || is(next, &["tua", "pun", "mertua"]) {
-                    next += 1;
+        if is(at, &["pasangan", "couple"]) {
+            return 2;
+        }
+        // with whom: somebody joins the one who writes
+        let with = is(at, WITH) || is(at, &["bawa", "take", "bring", "mbeta", "nggowo", "memberangkatkan", "temani", "nemani"]);
+        let mut next = at + 1;
+        while is(next, SELF) || is(next, &["pun", "sang", "si", "mr", "my", "our"]) {
+            next += 1;
+        }
+        if with && let Some((n, after)) = companion(next) {
+            // "ibu sama bapak": both are named, the writer stays at home
+            let before = (1..=2).filter_map(|back| at.checked_sub(back)).find_map(|before| companion(before).filter(|(_, end)| *end == at));
+            let mut sum = n + before.map_or(1, |(n, _)| n);
+            if is(at, &["memberangkatkan"]) {
+                sum -= 1;
+            }
+            if before.is_some() && words[..at].iter().any(|word| matches!(word.text.as_str(), "bareng" | "bersama" | "ajak" | "bawa")) {
+                sum += 1;
+            }
+            let mut at = after;
+            while is(at, WITH) || is(at, &["n", "terus", "juga"]) || companion(at).is_some() {
+                match companion(at) {
+                    Some((n, after)) => {
+                        sum += n;
+                        at = after;
+                    }
+                    None => at += 1,
                 }
             }
-            if sum > 1 {
-                return sum;
-            }
+            return sum;
+        }
+        if is(at, &["wife", "husband", "mother", "mom", "mum", "dad", "father", "sister", "brother"]) && is(at + 1, &["and"]) && is(at + 2, &["i", "me", "myself"]) {
+            return 2;
+        }
+        if is(at, &["for", "untuk", "buat", "kagem", "kanggo", "my"])
+            && let Some((2, _)) = companion(at + 1 + usize::from(is(at + 1, &["my", "kedua"])))
+        {
+            return 2;
         }
     }
     0
@@ -357,42 +403,72 @@ const MONTHS: [&[&str]; 12] = [
 /// First days of Ramadhan. Source: Umm al-Qura calendar as published for these years; the sighting may move them by a day.
 const RAMADHAN: &[(i32, u32, u32)] =
     &[(2026, 2, 18), (2027, 2, 8), (2028, 1, 28), (2029, 1, 16), (2030, 1, 5), (2030, 12, 26), (2031, 12, 15), (2032, 12, 4), (2033, 11, 23), (2034, 11, 12), (2035, 11, 1)];
-const FASTING: &[&str] = &["ramadhan", "ramadan", "romadhon", "romadon", "ramadlan", "romadlon", "puasa", "ramadhon", "رمضان", "romadan", "siam", "saum"];
+const FASTING: &[&str] = &["ramadhan", "ramadan", "romadhon", "romadon", "ramadlan", "romadlon", "puasa", "ramadhon", "رمضان", "romadan", "poso", "pasa", "siyam", "ramadlon"];
+
+/// Words near a month that make it another month than the journey's: a passport's end, a pay day, something past.
+const OTHER_MONTH: &[&str] = &[
+    "paspor",
+    "exp",
+    "expired",
+    "berlaku",
+    "gaji",
+    "gajian",
+    "lahir",
+    "kemarin",
+    "lalu",
+    "kepungkur",
+    "wingi",
+    "last",
+    "expires",
+    "panen",
+    "mati",
+    "kapungkur",
+    "visa",
+    "dulu",
+    "cair",
+];
 
 fn month(words: &[Word], today: NaiveDate) -> Option<String> {
     let text = |at: usize| words.get(at).map_or("", |word| word.text.as_str());
-    let year_at =
-        |at: usize| text(at).parse::<i32>().ok().map(|y| if y < 100 { 2000 + y } else { y }).filter(|y| (2020..=2100).contains(y) && text(at).len() != 1 && text(at).len() != 3);
-    let next = |month: u32, year: Option<i32>| {
-        let year = year.unwrap_or(if month >= today.month() { today.year() } else { today.year() + 1 });
-        format!("{year:04}-{month:02}")
+    let year_at = |at: usize| text(at).parse::<i32>().ok().map(|y| if y < 100 { 2000 + y } else { y }).filter(|y| (2020..=2100).contains(y) && matches!(text(at).len(), 2 | 4));
+    let next_year = |at: usize| (at..at + 4).any(|at| matches!((text(at), text(at + 1)), ("tahun", "depan" | "ngarep" | "ngajeng" | "payun" | "hareup") | ("next", "year")));
+    let next = |month: u32, year: Option<i32>, later: bool| {
+        let soonest = if month >= today.month() { today.year() } else { today.year() + 1 };
+        format!("{:04}-{month:02}", year.unwrap_or(if later { today.year() + 1 } else { soonest }))
+    };
+    let other = |at: usize| {
+        (at.saturating_sub(4)..at).chain(at + 1..at + 3).any(|near| words.get(near).is_some_and(|word| word.clause == words[at].clause) && OTHER_MONTH.contains(&text(near)))
     };
     let mut fasting = false;
     for at in 0..words.len() {
         let word = text(at);
-        if FASTING.contains(&word) {
-            fasting = true;
-            continue;
-        }
-        if matches!(word, "bulan" | "wulan" | "sasih" | "month" | "sasi") {
+        fasting |= FASTING.contains(&word);
+        if matches!(word, "bulan" | "wulan" | "sasih" | "month" | "sasi") && !other(at) {
             match text(at + 1) {
-                "depan" | "ngajeng" | "hareup" | "ngarep" | "payun" => return Some(next(today.month() % 12 + 1, None)),
-                "ini" | "iki" | "ieu" | "niki" => return Some(next(today.month(), None)),
+                "depan" | "ngajeng" | "hareup" | "ngarep" | "payun" if !words.iter().any(|word| matches!(word.text.as_str(), "bayar" | "gaji" | "transfer" | "lunas")) => {
+                    return Some(next(today.month() % 12 + 1, None, false));
+                }
+                "ini" | "iki" | "ieu" | "niki" => return Some(next(today.month(), None, false)),
                 _ => {}
             }
             if let Some((n, after)) = whole(words, at + 1).filter(|(n, _)| (1..=12).contains(n))
-                && !matches!(text(after), "lagi" | "kedepan" | "ke" | "deui" | "malih")
+                && !matches!(text(after), "lagi" | "kedepan" | "ke" | "deui" | "malih" | "kali")
                 && !matches!(text(at.wrapping_sub(1)), "usia" | "umur")
             {
-                return Some(next(n as u32, year_at(after)));
+                return Some(next(n as u32, year_at(after), next_year(after)));
             }
         }
         if word == "next" && text(at + 1) == "month" {
-            return Some(next(today.month() % 12 + 1, None));
+            return Some(next(today.month() % 12 + 1, None, false));
         }
-        let Some(month) = MONTHS.iter().position(|names| names.contains(&word)) else { continue };
+        let Some(month) = MONTHS.iter().position(|names| names.contains(&word) || word.strip_suffix("an").is_some_and(|base| base.len() > 3 && names.contains(&base))) else {
+            continue;
+        };
+        if other(at) {
+            continue;
+        }
         let year = year_at(at + 1);
-        let short = word.len() <= 3 && !matches!(word, "mei" | "may" | "mac");
+        let doubtful = matches!(word, "may" | "march" | "mac" | "dis" | "mar" | "mart" | "dec" | "jan" | "jun" | "jul" | "sep" | "des" | "nop" | "peb" | "agu" | "ags");
         let beside = |list: &[&str]| list.contains(&text(at.wrapping_sub(1))) || list.contains(&text(at + 1));
         let day_before = at > 0 && text(at - 1).parse::<u32>().is_ok_and(|d| (1..=31).contains(&d));
         let anchored = year.is_some()
@@ -416,7 +492,6 @@ fn month(words: &[Word], today: NaiveDate) -> Option<String> {
                 "late",
                 "buat",
                 "untuk",
-                "utk",
                 "umroh",
                 "paket",
                 "this",
@@ -425,22 +500,27 @@ fn month(words: &[Word], today: NaiveDate) -> Option<String> {
                 "keberangkatan",
                 "ke",
                 "dari",
+                "sampai",
+                "ada",
+                "masih",
             ]);
-        // "may I ask", "dis"; "mac" and "dec" are names too
-        let doubtful = matches!(word, "may" | "march" | "mac" | "dis" | "mar" | "mart" | "dec") || short;
-        if doubtful && !anchored && words.len() > 2 {
+        if (doubtful && !anchored && words.len() > 3) || (word == "may" && matches!(text(at + 1), "i" | "we" | "be" | "allah" | "you")) {
             continue;
         }
-        if word == "may" && matches!(text(at + 1), "i" | "we" | "be" | "allah" | "you") {
-            continue;
-        }
-        return Some(next(month as u32 + 1, year));
+        return Some(next(month as u32 + 1, year, next_year(at + 1)));
     }
-    if fasting {
+    let last_ten = (0..words.len()).any(|at| {
+        matches!(text(at), "10" | "sepuluh" | "sedasa")
+            && matches!(text(at + 1), "hari" | "malam" | "dino" | "dinten" | "poe" | "nights" | "days")
+            && matches!(text(at + 2), "terakhir" | "pungkasan" | "panungtung" | "ahir" | "akhir")
+    });
+    if fasting || last_ten {
         let all: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
-        let late =
-            all.iter().any(|word| matches!(*word, "terakhir" | "itikaf" | "lailatul" | "qadar" | "pungkasan" | "ahir" | "last" | "اواخر" | "العشر" | "panungtung" | "penghujung"))
-                || all.windows(2).any(|pair| pair[0] == "akhir" && FASTING.contains(&pair[1]));
+        let late = last_ten
+            || all
+                .iter()
+                .any(|word| matches!(*word, "terakhir" | "itikaf" | "lailatul" | "qadar" | "pungkasan" | "ahir" | "last" | "اواخر" | "العشر" | "panungtung" | "penghujung"))
+            || all.windows(2).any(|pair| pair[0] == "akhir" && FASTING.contains(&pair[1]));
         let first = RAMADHAN.iter().filter_map(|(y, m, d)| NaiveDate::from_ymd_opt(*y, *m, *d)).find(|first| *first + Days::new(29) >= today)?;
         // the last ten nights are named for the month most of them fall in
         let day = if late { first + Days::new(24) } else { first };
@@ -472,44 +552,92 @@ const NOT_BUDGET: &[&str] = &[
     "nambah",
     "tambah",
     "tambahan",
+    "kurang",
+];
+/// Words that make a lone number below a hundred millions of rupiah.
+const HAGGLING: &[&str] = &[
+    "budget",
+    "budjet",
+    "bajet",
+    "anggaran",
+    "nego",
+    "harga",
+    "dana",
+    "maks",
+    "max",
+    "maksimal",
+    "under",
+    "dibawah",
+    "pas",
+    "bulet",
+    "bulat",
+    "deal",
+    "tawar",
+    "nett",
+    "net",
+    "sanggup",
+    "mentok",
+    "duit",
+    "duwit",
+    "kemahalan",
+    "overbudget",
+    "kumpul",
+    "kekumpul",
+    "tabungan",
+    "kisaran",
+    "modal",
+    "kurangi",
+    "kurangin",
+    "dikurangi",
+    "nawar",
 ];
 
 fn budget(words: &[Word]) -> Option<i64> {
     let text = |at: usize| words.get(at).map_or("", |word| word.text.as_str());
-    let haggles = words.iter().any(|word| {
-        matches!(
-            word.text.as_str(),
-            "budget" | "budjet" | "bajet" | "anggaran" | "kurang" | "nego" | "harga" | "dana" | "boleh" | "maks" | "max" | "maksimal" | "under" | "dibawah"
-        )
-    });
-    let mut bare = None;
-    let mut said = None;
-    for at in 0..words.len() {
-        let (value, next) = match decimal(text(at)) {
-            Some(value) => (value, at + 1),
-            None => match whole(words, at) {
-                Some((n, next)) => (n as f64, next),
-                None => continue,
-            },
+    let haggles =
+        words.len() <= 3 || words.iter().any(|word| HAGGLING.contains(&word.text.as_str())) || words.windows(2).any(|pair| pair[0].text == "kurang" && pair[1].text == "dikit");
+    let named = words.iter().any(|word| matches!(word.text.as_str(), "budget" | "anggaran" | "bajet"));
+    let (mut bare, mut said) = (None, None);
+    let mut at = 0;
+    while at < words.len() {
+        let start = at;
+        let (value, next) = match decimal(text(at)).map(|value| (value, at + 1)).or_else(|| whole(words, at).map(|(n, next)| (n as f64, next))) {
+            Some(found) => found,
+            None => {
+                at += 1;
+                continue;
+            }
         };
-        let excluded = (1..=2).any(|back| at.checked_sub(back).is_some_and(|before| NOT_BUDGET.contains(&text(before))));
+        at = next;
+        let excluded = (1..=2).any(|back| start.checked_sub(back).is_some_and(|before| NOT_BUDGET.contains(&text(before))));
         let half = text(next) == "setengah";
-        let unit_at = next + usize::from(half);
+        let unit_at = next + usize::from(half || text(next) == "an");
+        let value = value + if half { 0.5 } else { 0.0 };
         let factor = match text(unit_at) {
-            "juta" | "jt" | "jutaan" | "jtan" | "million" | "mio" | "yuta" | "jutan" | "مليون" | "jtaan" | "jeti" | "juta2" => 1e6,
-            "ribu" | "k" => 1e3,
+            "juta" | "jt" | "jutaan" | "jtan" | "million" | "mio" | "yuta" | "yuto" | "jutan" | "مليون" | "jtaan" | "jeti" | "mil" => 1e6,
+            "ribu" | "k" | "rb" => 1e3,
             _ if value >= 1e6 => 1.0,
-            _ => {
-                if (15.0..=99.0).contains(&value) && haggles && !is_unit(text(next)) && !PEOPLE.contains(&text(next)) && !excluded && !CHILDREN.contains(&text(next)) {
-                    bare = Some((value * 1e6) as i64);
+            other => {
+                // 26,5 is a price in this trade whatever stands around it
+                let priced = value.fract() != 0.0 && (10.0..=99.0).contains(&value);
+                let counted = is_unit(other)
+                    || PEOPLE.contains(&other)
+                    || CHILDREN.contains(&other)
+                    || matches!(other, "kamar" | "persen" | "am" | "pm" | "malam" | "nama" | "tempat" | "bintang");
+                if (priced || (haggles && (15.0..=99.0).contains(&value) && value.fract() == 0.0))
+                    && !counted
+                    && !excluded
+                    && !matches!(text(start.wrapping_sub(1)), "tanggal" | "jam" | "umur" | "usia" | "ber" | "bulan" | "nomor")
+                {
+                    bare = Some((value * 1e6).round() as i64);
                 }
                 continue;
             }
         };
-        let amount = ((value + if half { 0.5 } else { 0.0 }) * factor).round() as i64;
+        let amount = (value * factor).round() as i64;
         if BUDGET_IDR.contains(&amount) && !excluded {
             said = Some(amount);
-            if factor < 1e6 || words.iter().any(|word| word.text == "budget") {
+            if factor < 1e6 || named {
                 break;
             }
         }
@@ -545,7 +673,7 @@ fn room(words: &[Word]) -> Option<&'static str> {
 /// Places customers leave from: usual name, then how else it is written.
 const CITIES: &[(&str, &[&str])] = &[
     ("Jakarta", &["jkt", "jakart", "dki", "jaksel", "jaktim", "jakbar", "jakut", "jakpus"]),
-    ("Bekasi", &["bks"]),
+    ("Bekasi", &["bks", "bekesong"]),
     ("Depok", &[]),
     ("Bogor", &[]),
     ("Tangerang", &["tng"]),
@@ -661,7 +789,7 @@ const CITIES: &[(&str, &[&str])] = &[
     ("Banjarmasin", &["bjm"]),
     ("Banjarbaru", &[]),
     ("Martapura", &[]),
-    ("Palangkaraya", &[]),
+    ("Palangka Raya", &["palangkaraya", "palangka"]),
     ("Balikpapan", &["bpn"]),
     ("Samarinda", &["smd"]),
     ("Bontang", &[]),
@@ -684,17 +812,26 @@ const CITIES: &[(&str, &[&str])] = &[
     ("Sorong", &[]),
     ("Jayapura", &[]),
     ("Timika", &[]),
-    ("Johor", &["johor bahru"]),
+    ("Johor", &[]),
+    ("Johor Bahru", &["jb", "johor baru"]),
+    ("Batu Pahat", &[]),
+    ("Kota Kinabalu", &["kk sabah"]),
+    ("Alor Setar", &[]),
+    ("Taiping", &[]),
+    ("Ipoh", &[]),
+    ("Kuching", &[]),
+    ("Kota Bharu", &["kota baru"]),
+    ("Shah Alam", &[]),
     ("Kuala Lumpur", &["kl"]),
     ("Selangor", &[]),
     ("Penang", &["pulau pinang"]),
     ("Melaka", &[]),
-    ("Kelantan", &["kota bharu"]),
+    ("Kelantan", &[]),
     ("Terengganu", &[]),
     ("Kedah", &[]),
-    ("Perak", &["ipoh"]),
+    ("Perak", &[]),
     ("Sabah", &[]),
-    ("Sarawak", &["kuching"]),
+    ("Sarawak", &[]),
     ("Singapore", &["singapura", "singapur", "sg"]),
     ("Brunei", &[]),
     ("Hong Kong", &["hongkong", "hk"]),
@@ -706,73 +843,49 @@ const CITIES: &[(&str, &[&str])] = &[
     ("Ciputat", &[]),
     ("Cibinong", &[]),
 ];
-/// Words that stand before where somebody is from.
-const ORIGIN: &[&str] = &[
-    "dari",
-    "from",
-    "asal",
-    "domisili",
-    "di",
-    "tinggal",
-    "posisi",
-    "saking",
-    "ti",
-    "dr",
-    "من",
-    "warga",
-    "orang",
-    "area",
-    "daerah",
-    "kota",
-    "ex",
-    "embarkasi",
-    "start",
-    "lewat",
-    "kami",
-    "in",
-    "wong",
-    "tiyang",
-    "urang",
-    "based",
-    "rumah",
-    "dekat",
-];
+/// Words before a place that say one leaves from there, or lives there now.
+const LEAVES: &[&str] = &["dari", "from", "saking", "ti", "soko", "seko", "teko", "saka", "من", "embarkasi", "start", "berangkat", "asal", "ex"];
+const LIVES: &[&str] =
+    &["domisili", "di", "tinggal", "posisi", "kerja", "based", "in", "rumah", "omah", "omahku", "kost", "kos", "area", "daerah", "kota", "sekitar", "warga", "ing", "neng", "off"];
+/// Where an office, a landing or a hotel is says nothing about the customer.
+const PLACE_OF_OTHERS: &[&str] = &["kantor", "cabang", "office", "kantore", "kantorna", "kantornya", "cabangnya", "branch", "landing", "perwakilan", "transit", "alamat"];
 
 fn city(words: &[Word]) -> Option<String> {
-    let office = |clause: usize| {
-        words.iter().any(|word| {
-            word.clause == clause && matches!(word.text.as_str(), "kantor" | "kantornya" | "cabang" | "office" | "kantore" | "kantorna" | "cabangnya" | "branch" | "landing")
-        })
-    };
-    let mut loose = None;
+    let mut best: Option<(u8, &str)> = None;
     for (at, word) in words.iter().enumerate() {
         let two = words.get(at + 1).map(|next| format!("{} {}", word.text, next.text));
         let Some(name) = place(&word.text, two.as_deref()) else { continue };
         let before: Vec<&str> = (1..=2).filter_map(|back| at.checked_sub(back)).map(|at| words[at].text.as_str()).collect();
-        if name == "Solo" && !before.first().is_some_and(|word| ORIGIN.contains(word)) {
+        let leaves = before.iter().any(|word| LEAVES.contains(word));
+        let lives = before.iter().any(|word| LIVES.contains(word));
+        let own = before.first().is_some_and(|word| SELF.contains(word) || matches!(*word, "orang" | "wong" | "tiyang" | "urang"));
+        if name == "Solo" && !leaves && !lives {
             continue; // also: alone
         }
-        if before.iter().any(|word| ORIGIN.contains(word)) && !(office(word.clause) && !before.iter().any(|word| matches!(*word, "dari" | "saya" | "from"))) {
-            return Some(name.to_owned());
-        }
-        if !office(word.clause) && words.len() <= 3 {
-            loose = Some(name.to_owned());
+        let others = words.iter().any(|near| near.clause == word.clause && PLACE_OF_OTHERS.contains(&near.text.as_str()));
+        let weight = match (leaves, lives, own) {
+            (true, ..) => 4,
+            (_, _, true) => 3,
+            (_, true, _) if !others => 3,
+            _ if !others => 2,
+            _ => continue,
+        };
+        if best.is_none_or(|(known, _)| weight > known) {
+            best = Some((weight, name));
         }
     }
-    loose
+    best.map(|(_, name)| name.to_owned())
 }
 
 fn place(word: &str, two: Option<&str>) -> Option<&'static str> {
-    for (name, others) in CITIES {
-        let folded = name.to_lowercase();
-        if folded == word || others.contains(&word) || two.is_some_and(|two| folded == two || others.contains(&two)) {
-            return Some(name);
-        }
+    let named = |text: &str| CITIES.iter().find(|(name, others)| name.to_lowercase() == text || others.contains(&text)).map(|(name, _)| *name);
+    if let Some(name) = two.and_then(named).or_else(|| named(word)) {
+        return Some(name);
     }
+    // one slip in a long name
     if word.len() < 7 {
         return None;
     }
-    // one slip in a long name
     CITIES.iter().find(|(name, _)| name.len() >= 7 && crate::bot::code::is_one_slip(name.to_lowercase().as_bytes(), word.as_bytes())).map(|(name, _)| *name)
 }
 

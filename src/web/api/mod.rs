@@ -3,7 +3,10 @@
 pub mod auth;
 pub mod clock;
 pub mod conversations;
+pub mod dashboard;
+pub mod handover;
 pub mod health;
+pub mod leads;
 pub mod openapi;
 pub mod packages;
 pub mod process_message;

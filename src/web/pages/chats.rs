@@ -3,8 +3,9 @@
 
 use super::{Refusal, Visitor, enter, see};
 use crate::app::App;
+use crate::chat::handover::{self, AssignError};
 use crate::chat::thread::{self, Bubble, Tab};
-use crate::chat::{conversation, escalation, handover};
+use crate::chat::{conversation, escalation};
 use crate::db::{StoreError, event};
 use crate::kernel::date;
 use crate::people::label;
@@ -140,11 +141,6 @@ fn items(bubbles: &[Bubble], marks: Vec<(i64, String, String, String, String)>, 
     shown
 }
 
-/// The thread's bubbles alone, for the live page to put in place.
-pub async fn rows(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<String>) -> Result<Response, Refusal> {
-    thread(State(app), headers, Path(id), Query(ThreadQuery::default())).await
-}
-
 /// What the reply box sends.
 #[derive(Deserialize)]
 pub struct ReplyForm {
@@ -181,11 +177,14 @@ pub async fn take(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Pat
     let visitor = enter(&app, &headers, Action::Chat).await?;
     visitor.check(&headers, &form.csrf)?;
     let id = conversation::parse_id(&id).ok_or(Refusal::NotFound)?;
-    let user_id = visitor.session.user.id;
+    let (user_id, actor) = (visitor.session.user.id, visitor.actor());
     app.store
         .write(move |tx| -> Result<(), StoreError> {
-            let Some(found) = conversation::find(tx, id)? else { return Ok(()) };
-            handover::to_person(tx, &found, Some(user_id), "taken")
+            match handover::assign(tx, id, Some(user_id), None, &actor) {
+                // a colleague was quicker: the thread shows who
+                Ok(()) | Err(AssignError::Taken(_) | AssignError::NoSuchConversation) => Ok(()),
+                Err(AssignError::Db(error)) => Err(error),
+            }
         })
         .await?;
     Ok(see(&format!("/chats/conv_{id}#end")))

@@ -109,11 +109,6 @@ pub async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Res
     Ok(visitor.page(200, "simulator.html", "simulator", values).await)
 }
 
-/// Phone and trace alone, for the live page to put in place.
-pub async fn rows(state: State<Arc<App>>, headers: HeaderMap) -> Result<Response, Refusal> {
-    show(state, headers).await
-}
-
 /// What the simulated phone sends.
 #[derive(Deserialize)]
 pub struct Write {

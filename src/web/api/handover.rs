@@ -1,0 +1,59 @@
+//! `POST /api/conversations/handover`: a person gets a conversation, with a note, at once or not at all.
+
+use super::auth;
+use crate::app::App;
+use crate::chat::conversation;
+use crate::chat::handover::{self, AssignError};
+use crate::people::user;
+use crate::web::error::ApiError;
+use crate::web::policy::Action;
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// The body. Unknown fields are left alone.
+#[derive(Deserialize)]
+pub struct Body {
+    conversation_id: String,
+    assigned_to: Option<String>,
+    handover_notes: Option<String>,
+}
+
+impl From<AssignError> for ApiError {
+    fn from(error: AssignError) -> Self {
+        match error {
+            AssignError::NoSuchConversation => Self::not_found("the conversation"),
+            AssignError::Taken(name) => Self::new(409, "taken", format!("{name} already has this conversation")),
+            AssignError::Db(error) => error.into(),
+        }
+    }
+}
+
+/// The handler. A name nobody bears hands the conversation to the whole team, and says so.
+pub async fn post(State(app): State<Arc<App>>, headers: HeaderMap, Json(body): Json<Body>) -> Result<Json<Value>, ApiError> {
+    let caller = auth::allowed(&app, &headers, Action::Chat).await?;
+    let id = conversation::parse_id(&body.conversation_id).ok_or_else(|| ApiError::not_found("the conversation"))?;
+    let wanted = body.assigned_to.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+    let note = body.handover_notes.map(|note| crate::kernel::text::clean(note.trim(), 4_000)).filter(|note| !note.is_empty());
+    let named = wanted.clone();
+    let assignee = app
+        .store
+        .write(move |tx| -> Result<Option<String>, ApiError> {
+            let found = match &named {
+                Some(name) => user::named(tx, name)?,
+                None => None,
+            };
+            let note = match (&named, &found, &note) {
+                (Some(name), None, note) => Some(format!("untuk {name}{}", note.as_ref().map_or(String::new(), |note| format!(": {note}")))),
+                (.., note) => note.clone(),
+            };
+            handover::assign(tx, id, found.as_ref().map(|user| user.id), note.as_deref(), &caller.actor)?;
+            Ok(found.map(|user| user.name))
+        })
+        .await?;
+    let waiting_for = if assignee.is_none() { "the team" } else { "assignee" };
+    Ok(Json(json!({"status": "handed_over", "conversation_id": format!("conv_{id}"), "handler": "user", "assigned_to": wanted, "assignee": assignee, "waiting_for": waiting_for})))
+}
