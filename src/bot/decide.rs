@@ -374,10 +374,7 @@ fn finish(context: &TurnContext, read: Reading, rule: &'static str, outcome: Out
         rule,
         confidence,
         language: read.lang.as_str(),
-        trace: json!({
-            "messages": context.heard.len(), "code": read.scan.code, "ignored": read.scan.ignored, "suggest": read.scan.suggest,
-            "spoken": understood.language, "scores": understood.intents.iter().map(|(name, score)| (*name, (f64::from(*score) * 100.0).round() / 100.0)).collect::<std::collections::BTreeMap<_, _>>(),
-        }),
+        trace: trace(context, &read),
         intents: understood.intents.iter().map(|(name, _)| *name).collect(),
         payment_intent: understood.payment_intent,
         wants_human: understood.wants_human,
@@ -388,6 +385,31 @@ fn finish(context: &TurnContext, read: Reading, rule: &'static str, outcome: Out
         opt_out: outcome.opt_out,
         scan: read.scan,
     }
+}
+
+/// What the decision was made from, for "why?": only what there is to say.
+fn trace(context: &TurnContext, read: &Reading) -> Value {
+    let mut trace = serde_json::Map::new();
+    if context.heard.len() > 1 {
+        trace.insert("messages".into(), json!(context.heard.len()));
+    }
+    for (name, code) in [("code", &read.scan.code), ("suggest", &read.scan.suggest), ("unknown", &read.scan.unknown)] {
+        if let Some(code) = code {
+            trace.insert(name.into(), json!(code));
+        }
+    }
+    if !read.scan.ignored.is_empty() {
+        trace.insert("ignored".into(), json!(read.scan.ignored));
+    }
+    if let Some(spoken) = read.understood.language.filter(|spoken| *spoken != "id") {
+        trace.insert("spoken".into(), json!(spoken));
+    }
+    let scores: serde_json::Map<String, Value> =
+        read.understood.intents.iter().filter(|(_, score)| *score < 1.0).map(|(name, score)| ((*name).to_owned(), json!((f64::from(*score) * 100.0).round() / 100.0))).collect();
+    if !scores.is_empty() {
+        trace.insert("scores".into(), Value::Object(scores));
+    }
+    if trace.is_empty() { Value::Null } else { Value::Object(trace) }
 }
 
 /// How far the words alone lead. A price or date asked of nothing in particular is still only looking around.

@@ -20,13 +20,13 @@ use tokio::sync::oneshot;
 /// Jobs in one transaction at the most (Reliability sheet §2).
 const BATCH: usize = 64;
 /// Background jobs in a batch that also holds foreground jobs.
-const BACKGROUND_SHARE: usize = 12;
+const BACKGROUND_SHARE: usize = 4;
 /// Jobs that may wait; one more is refused with [`StoreError::Closed`], which the web answers with 503.
 const WAITING: usize = 4_096;
 /// Pages in the write-ahead log before it is copied back into the database.
-const CHECKPOINT_PAGES: u32 = 2_000;
+const CHECKPOINT_PAGES: u32 = 1_000;
 /// Size the write-ahead log is cut back to after it was copied.
-const LOG_KEEP_BYTES: u32 = 4 << 20;
+const LOG_KEEP_BYTES: u32 = 2 << 20;
 /// How often a store that cannot be written is tried again.
 const RETRY: Duration = Duration::from_secs(2);
 /// Exit codes of a store that must not go on: sysexits EX_SOFTWARE and EX_IOERR.

@@ -53,10 +53,26 @@ fn head(name: &str) -> usize {
     HEADS.iter().position(|head| *head == name).unwrap_or(0)
 }
 
+/// A code and nothing else: what most ads make people send.
+fn bare_code() -> Understanding {
+    Understanding {
+        language: None,
+        intents: vec![("campaign_code", 1.0)],
+        payment_intent: false,
+        wants_human: false,
+        affirms: false,
+        confidence: 1.0,
+        entities: Entities::default(),
+    }
+}
+
 /// Understands the words of one turn. `has_code`: something like a campaign code is among them. `about`: a package is already
 /// talked about. `bare`: the bot has just asked how many.
 pub fn understand(text: &str, has_code: bool, about: bool, bare: bool, today: chrono::NaiveDate) -> Understanding {
     let read = words::read(text);
+    if has_code && read.words.iter().all(|word| word.text == words::CODE) {
+        return bare_code();
+    }
     let scores = model::own().score(&model::features(&read, about));
     let mut intents: Vec<(&'static str, f32)> = HEADS[..INTENTS]
         .iter()

@@ -76,7 +76,7 @@ async fn values(app: &Arc<App>, visitor: &Visitor) -> Result<Value, Refusal> {
                         "id": row.get::<_, i64>(0)?, "at": row.get::<_, i64>(1)?, "decided_by": row.get::<_, String>(2)?, "rule": row.get::<_, String>(3)?,
                         "confidence": row.get::<_, f64>(4)?, "percent": (row.get::<_, f64>(4)? * 100.0).round(), "language": row.get::<_, String>(5)?,
                         "intents": serde_json::from_str::<Value>(&intents).unwrap_or(Value::Null), "phase": row.get::<_, String>(7)?, "escalation": row.get::<_, Option<String>>(8)?,
-                        "trace": trace.and_then(|trace| serde_json::from_str::<Value>(&trace).ok()),
+                        "trace": trace.and_then(|trace| serde_json::from_str::<Value>(&trace).ok()).unwrap_or_else(|| json!({})),
                     }))
                 })?
                 .collect::<Result<_, _>>()?;
