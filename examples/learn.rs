@@ -3,10 +3,11 @@
 //! ```text
 //! cargo run --release --example learn                       intents, and languages from our own messages alone
 //! cargo run --release --example learn -- --languages FILE…  also sentences: {"text", "lang"} a line
+//! cargo run --release --example learn -- --cross            writes nothing: leaves one file out at a time and prints F1 by threshold
 //! ```
 //! The same messages give the same weights, byte for byte. `cargo test` then says how good they are on messages kept aside.
 
-use kafilah::bot::understand::linear::{Feature, to_bytes};
+use kafilah::bot::understand::linear::{Feature, Linear, to_bytes};
 use kafilah::bot::understand::{model, tongue, words};
 use serde_json::Value;
 use std::path::Path;
@@ -16,6 +17,7 @@ const BAGS: u64 = 3;
 const NOISY_COPIES: usize = 2;
 
 struct Message {
+    file: usize,
     text: String,
     language: usize,
     about: bool,
@@ -27,7 +29,11 @@ fn main() -> anyhow::Result<()> {
     let learnt = root.join("src/bot/understand/learnt");
     let messages = messages(&root.join("tests/messages"))?;
     println!("{} messages", messages.len());
-    let intents = intents(&messages);
+    if std::env::args().any(|arg| arg == "--cross") {
+        cross(&messages);
+        return Ok(());
+    }
+    let intents = intents(&messages.iter().collect::<Vec<_>>(), BAGS);
     std::fs::write(learnt.join("intents.model"), to_bytes(&intents, model::HEADS.len()))?;
     println!("intents.model written");
     let mut sentences: Vec<(String, usize)> = Vec::new();
@@ -46,11 +52,12 @@ fn messages(folder: &Path) -> anyhow::Result<Vec<Message>> {
     files.retain(|path| path.file_name().is_some_and(|name| !name.to_string_lossy().starts_with("aside")));
     files.sort();
     let mut messages = Vec::new();
-    for file in files {
+    for (nth, file) in files.into_iter().enumerate() {
         for line in std::fs::read_to_string(file)?.lines() {
             let label: Value = serde_json::from_str(line)?;
             let intents: Vec<&str> = label["i"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
             messages.push(Message {
+                file: nth,
                 text: label["t"].as_str().unwrap_or("").to_owned(),
                 language: tongue::TONGUES.iter().position(|name| *name == label["l"].as_str().unwrap_or("id")).unwrap_or(0),
                 about: label["x"].is_string(),
@@ -75,10 +82,44 @@ fn sentences_of(file: &Path) -> anyhow::Result<Vec<(String, usize)>> {
     Ok(sentences)
 }
 
-fn intents(messages: &[Message]) -> Vec<f32> {
+/// F1 of every head on files it has not seen, at thresholds from 0.2 to 0.6: what the limits in `understand` are set by.
+fn cross(messages: &[Message]) {
+    const LIMITS: [f32; 9] = [0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6];
+    let heads = model::HEADS.len();
+    let mut tallies = vec![[[0u32; 3]; LIMITS.len()]; heads];
+    for file in 0..=messages.iter().map(|message| message.file).max().unwrap_or(0) {
+        let (unseen, seen): (Vec<&Message>, Vec<&Message>) = messages.iter().partition(|message| message.file == file);
+        let learnt = Linear::from_bytes(to_bytes(&intents(&seen, 1), heads).leak()).expect("just written");
+        for message in unseen {
+            let scores = learnt.score(&model::features(&words::read(&message.text), message.about));
+            for (head, tally) in tallies.iter_mut().enumerate() {
+                for (limit, tally) in LIMITS.iter().zip(tally) {
+                    match (scores[head] >= *limit, message.heads[head]) {
+                        (true, true) => tally[0] += 1,
+                        (true, false) => tally[1] += 1,
+                        (false, true) => tally[2] += 1,
+                        (false, false) => {}
+                    }
+                }
+            }
+        }
+    }
+    let all = tallies[..heads - 1].iter().fold([[0u32; 3]; LIMITS.len()], |mut sum, tally| {
+        sum.iter_mut().zip(tally).for_each(|(sum, tally)| sum.iter_mut().zip(tally).for_each(|(sum, n)| *sum += n));
+        sum
+    });
+    tallies.push(all);
+    println!("{:<16} {}", "", LIMITS.map(|limit| format!("{limit:>7}")).concat());
+    for (name, tally) in model::HEADS.iter().chain(&["all intents"]).zip(&tallies) {
+        let f1 = tally.map(|[hits, alarms, misses]| 2.0 * f64::from(hits) / f64::from((2 * hits + alarms + misses).max(1)));
+        println!("{name:<16} {}", f1.map(|f1| format!("{f1:>7.3}")).concat());
+    }
+}
+
+fn intents(messages: &[&Message], bags: u64) -> Vec<f32> {
     let heads = model::HEADS.len();
     let mut sum = vec![0.0; model::BUCKETS as usize * heads];
-    for bag in 0..BAGS {
+    for bag in 0..bags {
         let mut dice = Dice(7 + bag * 77);
         let mut examples = Vec::new();
         for message in messages {
@@ -88,7 +129,7 @@ fn intents(messages: &[Message]) -> Vec<f32> {
             }
         }
         let weights = descend(&examples, heads, model::BUCKETS as usize, &mut dice);
-        sum.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += weight / BAGS as f32);
+        sum.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += weight / bags as f32);
     }
     sum
 }

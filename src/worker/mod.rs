@@ -1,6 +1,7 @@
 //! What runs by itself: the turn worker, one queue thread per number with its senders, the media fetcher, the
 //! scheduler, and the simulator's phone. All state is rows; these threads hold nothing that a crash could lose.
 
+pub mod breaker;
 pub mod fetcher;
 pub mod queue;
 pub mod reconcile;

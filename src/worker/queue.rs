@@ -1,6 +1,7 @@
 //! The queue thread: one per number. It claims what is due, commits, hands the calls to the senders, and writes down
 //! what came of them. It never sleeps holding work: pacing, typing and retries are due times.
 
+use super::breaker::Breaker;
 use super::senders::Senders;
 use super::simulator;
 use crate::app::{App, LineState, Wake};
@@ -24,13 +25,10 @@ use std::time::{Duration, Instant};
 const BATCH: usize = 32;
 /// Longest sleep without a wake.
 const IDLE: Duration = Duration::from_secs(2);
-/// Failures in a row that open the circuit breaker, and the time between probes (Reliability sheet §3).
-const BREAKER_FAILURES: u32 = 5;
-const BREAKER_PROBE: Duration = Duration::from_secs(30);
-/// A gateway that answered this lately is not called down, however many single sends fail.
-const BREAKER_GRACE: Duration = Duration::from_secs(5);
 /// After the send timeout a call may still be under way inside the gateway for this long, ms.
 const SETTLE_MARGIN_MS: i64 = 5_000;
+/// Longest wait between two tries of a row while others get through, ms.
+const LIVELY_WAIT_MS: i64 = 10_000;
 /// Lookups without a clear answer before a row is parked.
 const MOST_LOOKUPS: i64 = 6;
 /// Sends of one row with unknown fate before it is parked.
@@ -150,6 +148,11 @@ impl<'a> Line<'a> {
         self.drain();
     }
 
+    /// A gateway that takes other messages will take this one soon: its customer does not wait out the whole backoff.
+    fn longest_wait_ms(&self) -> i64 {
+        if self.breaker.is_lively(Instant::now()) { LIVELY_WAIT_MS } else { i64::MAX / 4 }
+    }
+
     /// Before the end: what is under way gets its outcome written down; what takes too long is settled after the next start.
     fn drain(&mut self) {
         let until = Instant::now() + Duration::from_secs(8);
@@ -158,7 +161,8 @@ impl<'a> Line<'a> {
                 Ok(report) => {
                     let reports = self.note(vec![report]);
                     let timeout_ms = self.app.settings().int("queue.send_timeout_ms");
-                    let done = self.app.store.write_blocking(move |tx| record(tx, &reports, timeout_ms));
+                    let longest_ms = self.longest_wait_ms();
+                    let done = self.app.store.write_blocking(move |tx| record(tx, &reports, timeout_ms, longest_ms));
                     if let Err(error) = done {
                         tracing::warn!(%error, "an outcome could not be written; it will be looked up after the next start");
                     }
@@ -233,6 +237,7 @@ impl<'a> Line<'a> {
             channel,
             settings: Arc::clone(&settings),
             timeout_ms: settings.int("queue.send_timeout_ms"),
+            longest_ms: self.longest_wait_ms(),
         };
         let shared = Arc::clone(app);
         // kept until they are written: an outcome that is lost would strand its row
@@ -240,7 +245,7 @@ impl<'a> Line<'a> {
         let outcomes = Arc::new(std::mem::take(&mut self.unwritten));
         let theirs = Arc::clone(&outcomes);
         let done = app.store.write_blocking(move |tx| {
-            record(tx, &theirs, plan.timeout_ms)?;
+            record(tx, &theirs, plan.timeout_ms, plan.longest_ms)?;
             claim(tx, &shared, &plan)
         });
         let work = match done {
@@ -363,48 +368,6 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Opens after failures in a row, lets one probe through every 30 s, closes on one success.
-#[derive(Default)]
-struct Breaker {
-    failures: u32,
-    opened: Option<Instant>,
-    probed: Option<Instant>,
-    worked: Option<Instant>,
-    cause: String,
-}
-
-impl Breaker {
-    fn is_open(&self) -> bool {
-        self.opened.is_some()
-    }
-    fn allows(&self, now: Instant) -> bool {
-        self.opened.is_none_or(|opened| now.duration_since(self.probed.unwrap_or(opened)) >= BREAKER_PROBE)
-    }
-    fn tried(&mut self, now: Instant) {
-        if self.is_open() {
-            self.probed = Some(now);
-        }
-    }
-    fn worked(&mut self, now: Instant) {
-        self.worked = Some(now);
-        self.close();
-    }
-    fn close(&mut self) {
-        self.failures = 0;
-        self.opened = None;
-        self.probed = None;
-    }
-    fn failed(&mut self, now: Instant, cause: &str) {
-        self.failures += 1;
-        let alive = self.worked.is_some_and(|at| now.duration_since(at) < BREAKER_GRACE);
-        if self.failures >= BREAKER_FAILURES && !alive && self.opened.is_none() {
-            self.opened = Some(now);
-            self.probed = Some(now);
-            cause.clone_into(&mut self.cause);
-        }
-    }
-}
-
 fn gateway_of(app: &App, settings: &Settings, channel: &Channel) -> Gateway {
     if channel.kind == "simulator" || settings.text("whatsapp.provider") == "simulator" {
         return Gateway::Simulator;
@@ -425,6 +388,8 @@ struct Plan {
     channel: Channel,
     settings: Arc<Settings>,
     timeout_ms: i64,
+    /// Longest wait before a row that could not be sent is tried again.
+    longest_ms: i64,
 }
 
 /// What is to be done after the commit.
@@ -436,7 +401,7 @@ struct Work {
 }
 
 /// Writes down what the calls came to.
-fn record(tx: &Tx<'_>, reports: &[Report], timeout_ms: i64) -> Result<(), StoreError> {
+fn record(tx: &Tx<'_>, reports: &[Report], timeout_ms: i64, longest_ms: i64) -> Result<(), StoreError> {
     for report in reports {
         match report {
             Report::Sent(id, SendOutcome::Accepted(wa_id)) => outbox::accept(tx, *id, wa_id.as_deref())?,
@@ -449,7 +414,7 @@ fn record(tx: &Tx<'_>, reports: &[Report], timeout_ms: i64) -> Result<(), StoreE
             }
             Report::Sent(id, SendOutcome::Later { cause, wait_ms, .. }) => {
                 let attempts: i64 = tx.query_row("SELECT attempts FROM outbox WHERE id = ?1", [id], |row| row.get(0))?;
-                outbox::postpone(tx, *id, tx.process_ms + outbox::backoff_ms(attempts, *wait_ms), cause)?;
+                outbox::postpone(tx, *id, tx.process_ms + outbox::backoff_ms(attempts, *wait_ms).min(longest_ms.max(i64::try_from(*wait_ms).unwrap_or(longest_ms))), cause)?;
             }
             Report::Sent(id, SendOutcome::Unknown { cause, answered }) => {
                 // an answered call is over inside the gateway; a silent one may still be under way until its timeout
@@ -598,29 +563,5 @@ fn send(app: &Arc<App>, gateway: &Gateway, item: Item, mut outbound: Outbound, t
             outcome
         }
         Gateway::None => SendOutcome::Later { cause: "not_connected".into(), wait_ms: 0, gateway_down: true },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_breaker_opens_probes_and_closes() {
-        let (mut breaker, start) = (Breaker::default(), Instant::now());
-        for _ in 0..BREAKER_FAILURES {
-            assert!(breaker.allows(start));
-            breaker.failed(start, "refused");
-        }
-        assert!(breaker.is_open() && !breaker.allows(start + Duration::from_secs(29)));
-        assert!(breaker.allows(start + Duration::from_secs(30)));
-        breaker.tried(start + Duration::from_secs(30));
-        assert!(!breaker.allows(start + Duration::from_secs(31)));
-        breaker.worked(start + Duration::from_secs(32));
-        assert!(!breaker.is_open());
-        for _ in 0..50 {
-            breaker.failed(start + Duration::from_secs(33), "gateway_500"); // a success one second ago: alive
-        }
-        assert!(!breaker.is_open());
     }
 }
