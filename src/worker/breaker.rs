@@ -9,7 +9,7 @@ const PROBE: Duration = Duration::from_secs(30);
 /// A gateway that answered this lately is not called down, however many single sends fail.
 const GRACE: Duration = Duration::from_secs(5);
 /// A gateway that answered within this time is at work.
-const LIVELY: Duration = Duration::from_secs(10);
+const LIVELY: Duration = Duration::from_secs(60);
 
 /// Where it stands.
 #[derive(Default)]

@@ -27,6 +27,8 @@ const BATCH: usize = 32;
 const IDLE: Duration = Duration::from_secs(2);
 /// After the send timeout a call may still be under way inside the gateway for this long, ms.
 const SETTLE_MARGIN_MS: i64 = 5_000;
+/// The same after a connection that was closed without an answer.
+const CLOSED_MARGIN_MS: i64 = 8_000;
 /// Longest wait between two tries of a row while others get through, ms.
 const LIVELY_WAIT_MS: i64 = 10_000;
 /// Lookups without a clear answer before a row is parked.
@@ -417,11 +419,16 @@ fn record(tx: &Tx<'_>, reports: &[Report], timeout_ms: i64, longest_ms: i64) -> 
                 outbox::postpone(tx, *id, tx.process_ms + outbox::backoff_ms(attempts, *wait_ms).min(longest_ms.max(i64::try_from(*wait_ms).unwrap_or(longest_ms))), cause)?;
             }
             Report::Sent(id, SendOutcome::Unknown { cause, answered }) => {
-                // an answered call is over inside the gateway; a silent one may still be under way until its timeout
+                // An answered call is over inside the gateway; a silent one may still be under way until its timeout. When the
+                // connection was closed the gateway is done or gone, unless a proxy closed it: a little longer than answered.
                 let (attempt_at, attempts): (Option<i64>, i64) =
                     tx.query_row("SELECT attempt_at, attempts FROM outbox WHERE id = ?1", [id], |row| Ok((row.get(0)?, row.get(1)?)))?;
-                let over = attempt_at.unwrap_or(tx.process_ms) + if *answered { 0 } else { timeout_ms };
-                outbox::lose(tx, *id, cause, over + SETTLE_MARGIN_MS)?;
+                let ask_at = match (*answered, cause.as_str()) {
+                    (true, _) => tx.process_ms + SETTLE_MARGIN_MS,
+                    (false, "connection_lost") => tx.process_ms + CLOSED_MARGIN_MS,
+                    _ => attempt_at.unwrap_or(tx.process_ms) + timeout_ms + SETTLE_MARGIN_MS,
+                };
+                outbox::lose(tx, *id, cause, ask_at)?;
                 if attempts >= MOST_UNKNOWN {
                     outbox::park(tx, *id, cause)?;
                 }
