@@ -255,10 +255,8 @@ fn pax(words: &[Word], bare: bool) -> Option<i64> {
             let reversed = at > 0
                 && ["wong", "tiyang", "jalmi", "keluarga", "rombongan", "bertotal", "totalnya", "sekeluarga", "pax", "jumlahnya"].contains(&text(at - 1))
                 && !is_unit(text(next));
-            let counted = PEOPLE.contains(&text(next))
-                && !(text(next) == "orang" && text(next + 1) == "tua")
-                && !per_person(words, at)
-                && !(text(next) == "kursi" && text(next + 1) == "roda");
+            let other_meaning = matches!((text(next), text(next + 1)), ("orang", "tua") | ("kursi", "roda")); // parents, wheelchair
+            let counted = PEOPLE.contains(&text(next)) && !other_meaning && !per_person(words, at);
             let seats = matches!(text(next), "korsi" | "tempat" | "nama" | "bangku" | "porsi") && !per_person(words, at);
             let group =
                 at > 0 && matches!(text(at - 1), "ber" | "of" | "ambil" | "njupuk") && !is_unit(text(next)) && n <= 60 && decimal(text(at)).is_none_or(|value| value < 61.0)

@@ -144,7 +144,8 @@ fn without_codes(pieces: Vec<Piece>) -> Vec<Piece> {
                 if word(year).is_some_and(|(w, _)| is_year(w.trim_end_matches(|c: char| c.is_ascii_alphabetic()))) {
                     next = year + 1;
                     while let Some((w, tied)) = word(next) {
-                        if !tied && !(KINDS.contains(&w) && next == year + 1) {
+                        let kind = KINDS.contains(&w) && next == year + 1;
+                        if !tied && !kind {
                             break;
                         }
                         next += 1;
