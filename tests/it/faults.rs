@@ -102,22 +102,100 @@ fn a_second_server_a_newer_store_and_a_damaged_file_are_refused() {
     assert!(!damaged.status.success());
 }
 
+/// A page that goes bad under a running server: it stops acknowledging and ends with 74, with one clear line.
 #[test]
-fn a_full_disk_answers_503_and_recovers_by_itself() {
-    // needs the right to mount a small filesystem; without it the test says so
-    let mount = tempfile::tempdir().unwrap();
-    let mounted = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=6m", "tmpfs"]).arg(mount.path()).status().is_ok_and(|status| status.success());
-    if !mounted {
-        println!("SKIPPED: a small filesystem cannot be mounted here");
-        return;
+fn a_page_that_goes_bad_while_it_runs_ends_it_with_74() {
+    let mut app = Kafilah::start();
+    for n in 0..40 {
+        app.customer_writes(&format!("62812111{n:05}"), &format!("B{n}"), "UMR_APR_2030_HEMAT");
     }
-    struct Unmount<'p>(&'p std::path::Path);
-    impl Drop for Unmount<'_> {
-        fn drop(&mut self) {
-            let _ = std::process::Command::new("umount").arg("-l").arg(self.0).status(); // leaves an empty folder at worst
+    app.wait_delivered(40);
+    app.stop();
+    app.boot();
+    let database = app.store().join("kafilah.db");
+    let bytes = std::fs::metadata(&database).unwrap().len();
+    let mut file = std::fs::OpenOptions::new().write(true).open(&database).unwrap();
+    // everything after the first pages, which the start has read already: the tables and indexes themselves
+    std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(16 * 4096)).unwrap();
+    file.write_all(&vec![0xA5; usize::try_from(bytes).unwrap() - 16 * 4096]).unwrap();
+    file.sync_all().unwrap();
+    let mut code = None;
+    for n in 0..20 {
+        let body = crate::support::message(&format!("62812999{n:05}"), &format!("D{n}"), "halo").to_string();
+        let envelope = format!("{{\"id\":\"evt{n}\",\"event\":\"message\",\"session\":\"default\",\"payload\":{body}}}");
+        let url = format!("{}/api/whatsapp/webhook", app.address);
+        let signature = kafilah::wire::signature::sign_sha512(crate::support::KEY, envelope.as_bytes());
+        let headers = [("x-webhook-hmac", signature.as_str()), ("x-webhook-hmac-algorithm", "sha512")];
+        let answer = app.http.call(&kafilah::wire::client::Call::new("POST", &url, &headers, Some(envelope.as_bytes()), Duration::from_secs(5)));
+        assert!(answer.as_ref().map_or(true, |answer| answer.status == 503), "nothing is acknowledged on a damaged store: {answer:?}");
+        code = app.exit_code(Duration::from_millis(500));
+        if code.is_some() {
+            break;
         }
     }
-    let guard = Unmount(mount.path());
+    assert_eq!(code, Some(74), "{}", app.log());
+    assert!(app.log().contains("damaged") || app.log().contains("malformed"), "one clear line: {}", app.log());
+}
+
+struct Small(tempfile::TempDir);
+
+impl Small {
+    /// A filesystem of `size`; without the right to mount one the test says so.
+    fn mount(size: &str) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mounted = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(folder.path()).status().is_ok_and(|status| status.success());
+        if !mounted {
+            println!("SKIPPED: a small filesystem cannot be mounted here");
+        }
+        mounted.then_some(Self(folder))
+    }
+
+    fn remount(&self, how: &str) {
+        assert!(std::process::Command::new("mount").args(["-o", &format!("remount,{how}")]).arg(self.0.path()).status().unwrap().success());
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(self.0.path()).status(); // leaves an empty folder at worst
+    }
+}
+
+#[test]
+fn a_read_only_folder_is_refused_with_its_reason_and_loses_nothing() {
+    let Some(disk) = Small::mount("40m") else { return };
+    let store = disk.0.path().join("data");
+    assert!(run(&store, &["set", "bot.enabled", "off"], "").status.success());
+    let mut child =
+        crate::support::binary().arg("--data").arg(&store).args(["serve", "--listen", "127.0.0.1:0"]).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line).unwrap();
+    let address = line.trim().trim_start_matches("listening on ").to_owned();
+    let http = kafilah::wire::client::Http::default();
+    let call = |method: &str, path: &str, body: Option<&[u8]>| {
+        http.call(&kafilah::wire::client::Call::new(method, &format!("{address}{path}"), &[], body, Duration::from_secs(10))).unwrap().status
+    };
+    let post = |n: usize| {
+        let body = json!({"from": format!("62812{n:08}"), "body": "halo", "message_id": format!("R{n}")}).to_string();
+        call("POST", "/api/whatsapp/webhook", Some(body.as_bytes()))
+    };
+    assert_eq!(post(1), 200);
+    let _ = std::process::Command::new("kill").arg(child.id().to_string()).status();
+    assert!(child.wait().unwrap().success());
+    disk.remount("ro");
+    let refused = run(&store, &["serve", "--listen", "127.0.0.1:0"], "");
+    assert!(!refused.status.success(), "a read-only folder is refused");
+    let said = String::from_utf8_lossy(&refused.stderr).to_lowercase();
+    assert!(said.contains("read-only") || said.contains("readonly"), "and why is said: {said}");
+    disk.remount("rw");
+    let rows = run(&store, &["export", "messages", "--format", "jsonl"], "");
+    assert_eq!(String::from_utf8_lossy(&rows.stdout).lines().count(), 1, "nothing acknowledged is lost");
+}
+
+#[test]
+fn a_full_disk_answers_503_and_recovers_by_itself() {
+    let Some(mount) = Small::mount("6m") else { return };
+    let mount = &mount.0;
     let store = mount.path().join("data");
     let set = |key: &str, value: &str| assert!(run(&store, &["set", key, value], "").status.success());
     set("bot.enabled", "off");
@@ -170,5 +248,4 @@ fn a_full_disk_answers_503_and_recovers_by_itself() {
     assert!(child.wait().unwrap().success());
     let rows = run(&store, &["export", "messages", "--format", "jsonl"], "");
     assert_eq!(String::from_utf8_lossy(&rows.stdout).lines().count(), stored + 1, "nothing acknowledged is lost");
-    drop(guard);
 }

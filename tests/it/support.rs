@@ -105,6 +105,19 @@ impl Kafilah {
         assert!(status.success(), "exit {status}; {}", self.log());
     }
 
+    /// How it ended by itself; `None`: it still runs after `patience`.
+    pub fn exit_code(&mut self, patience: Duration) -> Option<i32> {
+        let until = std::time::Instant::now() + patience;
+        while std::time::Instant::now() < until {
+            if let Some(status) = self.child.as_mut().expect("it runs").try_wait().unwrap() {
+                self.child = None;
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        None
+    }
+
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.stderr).unwrap_or_default()
     }
