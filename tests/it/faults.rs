@@ -143,7 +143,8 @@ impl Small {
     /// A filesystem of `size`; without the right to mount one the test says so.
     fn mount(size: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
-        let mounted = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(folder.path()).status().is_ok_and(|status| status.success());
+        let mounted =
+            std::process::Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(folder.path()).status().is_ok_and(|status| status.success());
         if !mounted {
             println!("SKIPPED: a small filesystem cannot be mounted here");
         }
@@ -166,8 +167,14 @@ fn a_read_only_folder_is_refused_with_its_reason_and_loses_nothing() {
     let Some(disk) = Small::mount("40m") else { return };
     let store = disk.0.path().join("data");
     assert!(run(&store, &["set", "bot.enabled", "off"], "").status.success());
-    let mut child =
-        crate::support::binary().arg("--data").arg(&store).args(["serve", "--listen", "127.0.0.1:0"]).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let mut child = crate::support::binary()
+        .arg("--data")
+        .arg(&store)
+        .args(["serve", "--listen", "127.0.0.1:0"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
     let mut line = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line).unwrap();
     let address = line.trim().trim_start_matches("listening on ").to_owned();

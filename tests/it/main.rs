@@ -6,6 +6,7 @@ mod cli;
 mod contracts;
 mod faults;
 mod fixtures;
+mod live;
 mod pages;
 mod queue;
 mod support;
