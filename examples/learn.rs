@@ -91,7 +91,7 @@ fn cross(messages: &[Message]) {
         let (unseen, seen): (Vec<&Message>, Vec<&Message>) = messages.iter().partition(|message| message.file == file);
         let learnt = Linear::from_bytes(to_bytes(&intents(&seen, 1), heads).leak()).expect("just written");
         for message in unseen {
-            let scores = learnt.score(&model::features(&words::read(&message.text), message.about));
+            let scores = model::score(&learnt, &words::read(&message.text), message.about);
             for (head, tally) in tallies.iter_mut().enumerate() {
                 for (limit, tally) in LIMITS.iter().zip(tally) {
                     match (scores[head] >= *limit, message.heads[head]) {

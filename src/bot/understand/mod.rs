@@ -77,7 +77,7 @@ pub fn understand(text: &str, has_code: bool, about: bool, bare: bool, today: ch
     if has_code && read.words.iter().all(|word| word.text == words::CODE) {
         return bare_code();
     }
-    let scores = model::own().score(&model::features(&read, about));
+    let scores = model::score(model::own(), &read, about);
     let mut intents: Vec<(&'static str, f32)> = HEADS[..INTENTS]
         .iter()
         .zip(&scores)

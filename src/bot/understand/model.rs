@@ -42,6 +42,28 @@ pub fn own() -> &'static Linear {
     &MODEL
 }
 
+/// Words in a window, and how far apart windows begin.
+const WINDOW: usize = 10;
+const STRIDE: usize = 5;
+/// How much a window's judgement counts beside the whole message's: it has seen less. Source: the best of 0, 0.7, 0.85 and 1 on
+/// files left out of learning.
+const WINDOW_TRUST: f32 = 0.7;
+/// Windows looked at; a pasted novel is judged by its beginning and as a whole.
+const MOST_WINDOWS: usize = 24;
+
+/// Probability of each head. What is asked in half a sentence of a long message drowns in the whole of it, so that windows of
+/// it are judged too and the surest wins.
+pub fn score(weights: &Linear, read: &Read, about: bool) -> Vec<f32> {
+    let mut scores = weights.score(&features(read, about));
+    if read.words.len() > WINDOW + STRIDE {
+        for from in (0..read.words.len() - STRIDE).step_by(STRIDE).take(MOST_WINDOWS) {
+            let window = weights.score(&features(&read.part(from, WINDOW), about));
+            scores.iter_mut().zip(window).for_each(|(score, window)| *score = score.max(window * WINDOW_TRUST));
+        }
+    }
+    scores
+}
+
 /// Politeness that says nothing about what is asked.
 const FILLERS: &[&str] = &[
     "kak", "min", "iya", "dong", "sih", "nih", "deh", "mas", "mbak", "bapak", "bu", "ibu", "gan", "sis", "bro", "kok", "kan", "lah", "ini", "itu", "yang", "si", "teh", "mah",

@@ -26,6 +26,18 @@ pub struct Read {
     pub asks: bool,
 }
 
+impl Read {
+    /// Up to `count` words from word `from` on, with the ideas wholly among them.
+    pub fn part(&self, from: usize, count: usize) -> Self {
+        let to = (from + count).min(self.words.len());
+        Self {
+            words: self.words[from..to].to_vec(),
+            ideas: self.ideas.iter().filter(|(at, len, _)| *at >= from && at + len <= to).map(|(at, len, idea)| (at - from, *len, *idea)).collect(),
+            asks: self.asks,
+        }
+    }
+}
+
 /// Index of a line of the lexicon.
 pub type Idea = u8;
 
