@@ -1,4 +1,5 @@
 //! Questions asked of the store: figures and exports.
 
+pub mod analytics;
 pub mod export;
 pub mod figures;

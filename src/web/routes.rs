@@ -23,6 +23,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/packages", get(api::packages::list))
         .route("/api/packages/{code}", get(api::packages::get).put(api::packages::put).patch(api::packages::patch))
         .route("/api/marketing/leads", post(api::leads::post))
+        .route("/api/marketing/analytics", get(api::analytics::get))
         .route("/api/marketing/dashboard", get(api::dashboard::get))
         .route("/api/conversations/handover", post(api::handover::post))
         .route("/api/conversations/{id}", get(api::conversations::get))

@@ -87,3 +87,40 @@ fn a_handover_is_taken_once() {
     std::thread::sleep(std::time::Duration::from_millis(400));
     assert_eq!(app.wait_delivered(1).len(), 1, "the bot is silent while a person has the chat");
 }
+
+#[test]
+fn analytics_state_both_views_and_what_they_mean() {
+    let app = Kafilah::start();
+    let (status, empty) = app.api("GET", "/api/marketing/analytics", None);
+    assert_eq!((status, &empty["conversion_metrics"]["conversion_rate"]), (200, &Value::Null), "nothing is not zero: {empty}");
+    app.customer_writes("6281200000001", "A1", "UMR_APR_2030_HEMAT");
+    app.customer_writes("6281200000002", "A2", "UMR_APR_2030_HEMAT hotelnya dekat haram?");
+    app.customer_writes("6281200000003", "A3", "halo");
+    app.customer_writes("6281200000004", "A4", "DP berapa untuk UMR_APR_2030_HEMAT");
+    app.wait("four answers", std::time::Duration::from_secs(8), |app| {
+        app.waha.delivered().iter().map(|line| line.split(':').next().unwrap().to_owned()).collect::<std::collections::HashSet<_>>().len() >= 4
+    });
+    assert_eq!(app.call("GET", "/c/UMR_APR_2030_HEMAT", &[], None).status / 100, 3);
+    let (status, seen) = app.api("GET", "/api/marketing/analytics", None);
+    assert_eq!(status, 200);
+    for view in ["conversion_metrics", "conversion_metrics_by_event"] {
+        let figures = &seen[view];
+        assert_eq!(
+            (figures["total_leads"].as_i64(), figures["interest_to_booking"].as_i64(), figures["conversion_rate"].as_str()),
+            (Some(4), Some(1), Some("0%")),
+            "{view}: {figures}"
+        );
+    }
+    let campaign = &seen["campaign_performance"][0];
+    assert_eq!(
+        (campaign["campaign_code"].as_str(), campaign["clicks"].as_i64(), campaign["conversations"].as_i64(), campaign["bookings"].as_i64()),
+        (Some("UMR_APR_2030_HEMAT"), Some(1), Some(3), Some(1)),
+        "{campaign}"
+    );
+    let drop = &seen["drop_off_analysis"];
+    assert_eq!((drop["leads_to_interest"].as_str(), drop["converted"]["leads_to_interest"].as_str()), (Some("50%"), Some("50%")), "{drop}");
+    assert!(seen["ai_performance"]["turns_measured"].as_i64().unwrap() >= 3 && seen["ai_performance"]["response_time_p95_s"].as_f64().is_some(), "{}", seen["ai_performance"]);
+    assert_eq!(seen["ai_performance"]["escalation_rate"], "25%");
+    assert!(seen["common_questions"].as_array().unwrap().iter().any(|question| question["question_pattern"] == "ask_hotel"), "{}", seen["common_questions"]);
+    assert_eq!(app.api("GET", "/api/marketing/analytics?since=kemarin", None).1["error"]["field"], "since");
+}

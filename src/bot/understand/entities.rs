@@ -3,6 +3,8 @@
 
 use super::words::{self, Word};
 use chrono::{Datelike, Days, NaiveDate};
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 /// What was said; each part only when it was.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
@@ -875,16 +877,25 @@ fn city(words: &[Word]) -> Option<String> {
     best.map(|(_, name)| name.to_owned())
 }
 
+/// Every way a place is written, folded.
+static PLACES: LazyLock<HashMap<String, &'static str>> = LazyLock::new(|| {
+    let own = CITIES.iter().map(|(name, _)| (name.to_lowercase(), *name));
+    let others = CITIES.iter().flat_map(|(name, others)| others.iter().map(move |other| ((*other).to_owned(), *name)));
+    own.chain(others).collect()
+});
+
 fn place(word: &str, two: Option<&str>) -> Option<&'static str> {
-    let named = |text: &str| CITIES.iter().find(|(name, others)| name.to_lowercase() == text || others.contains(&text)).map(|(name, _)| *name);
-    if let Some(name) = two.and_then(named).or_else(|| named(word)) {
+    if let Some(name) = two.and_then(|two| PLACES.get(two)).or_else(|| PLACES.get(word)) {
         return Some(name);
     }
     // one slip in a long name
-    if word.len() < 7 {
+    if word.len() < 7 || !word.is_ascii() {
         return None;
     }
-    CITIES.iter().find(|(name, _)| name.len() >= 7 && crate::bot::code::is_one_slip(name.to_lowercase().as_bytes(), word.as_bytes())).map(|(name, _)| *name)
+    PLACES
+        .iter()
+        .find(|(folded, _)| folded.len() >= 7 && folded.len().abs_diff(word.len()) <= 1 && crate::bot::code::is_one_slip(folded.as_bytes(), word.as_bytes()))
+        .map(|(_, name)| *name)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The JSON contracts.
 
+pub mod analytics;
 pub mod auth;
 pub mod clock;
 pub mod conversations;
