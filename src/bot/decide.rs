@@ -212,9 +212,20 @@ fn complaint(_: &TurnContext, read: &Reading) -> Option<Outcome> {
     read.asks("complaint").then(|| Outcome::escalate(Fixed::Complaint, read, Reason::Complaint))
 }
 
-fn payment_intent(_: &TurnContext, read: &Reading) -> Option<Outcome> {
+/// Registering and paying are a person's work; what the package row knows about it is told at once.
+fn payment_intent(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    if !read.understood.payment_intent {
+        return None;
+    }
     let paid = read.asks("payment_done");
-    read.understood.payment_intent.then(|| Outcome { phase: Phase::Booking, ..Outcome::escalate(if paid { Fixed::Paid } else { Fixed::Payment }, read, Reason::PaymentIntent) })
+    let escalate = Outcome::escalate(if paid { Fixed::Paid } else { Fixed::Payment }, read, Reason::PaymentIntent);
+    let package = context.conversation.package_code.as_deref().and_then(|code| context.catalog.find(code)).map(|listed| &listed.package);
+    let knows = package.filter(|package| !paid && read.asks("ask_payment") && (package.dp_idr.is_some() || package.payoff_by.is_some()));
+    let replies = match knows {
+        Some(package) => vec![live(&Recipe::Payment { code: package.code.clone(), lang: read.lang }, context)],
+        None => escalate.replies,
+    };
+    Some(Outcome { phase: Phase::Booking, replies, ..escalate })
 }
 
 fn cancel_refund(_: &TurnContext, read: &Reading) -> Option<Outcome> {
@@ -558,6 +569,21 @@ mod tests {
         assert!(other.escalation.as_ref().map(|e| e.0).is_some() || other.rule == "package_question");
         let odd = decide(&context(&["bolehkah membawa kucing"]));
         assert_eq!(odd.escalation.map(|e| e.0), Some(Reason::ComplexQuestion), "{}", odd.rule);
+    }
+
+    #[test]
+    fn what_is_known_about_paying_is_told_without_an_account() {
+        let mut context = context(&["DP berapa kak, pelunasan kapan?"]);
+        context.conversation.package_code = Some("UMR_APR_2027_HEMAT".into());
+        let mut catalog = (*context.catalog).clone();
+        let package = &mut catalog.packages[2].package;
+        package.dp_idr = Some(5_000_000);
+        package.payoff_by = Some("2027-03-01".into());
+        context.catalog = Arc::new(catalog);
+        let decision = decide(&context);
+        let text = decision.replies[0].text.as_deref().unwrap();
+        assert!(text.contains("Rp5.000.000") && text.contains("1 Maret 2027") && decision.replies[0].render.is_some(), "{text}");
+        assert_eq!((decision.phase, decision.escalation.map(|e| e.0)), (Phase::Booking, Some(Reason::PaymentIntent)));
     }
 
     #[test]

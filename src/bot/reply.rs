@@ -21,6 +21,8 @@ pub enum Recipe {
     Details { code: String, topic: Topic, party: Option<i64>, lang: Language },
     /// Open packages, of a month if one was named, and what is still to be asked.
     Offer { opening: Opening, month: Option<String>, party: Option<i64>, asked: bool, lang: Language, agency: String },
+    /// Down payment and the day by which all is paid, then that a person takes it from here.
+    Payment { code: String, lang: Language },
     /// A code nobody knows, and what is open.
     UnknownCode { written: String, lang: Language },
 }
@@ -102,6 +104,7 @@ impl Recipe {
             Self::Hello { code, lang } => Some(hello(&catalog.find(code)?.package, *lang)),
             Self::Details { code, topic, party, lang } => Some(details(&catalog.find(code)?.package, *topic, *party, catalog, today, *lang)),
             Self::Offer { opening, month, party, asked, lang, agency } => Some(offer(*opening, month.as_deref(), *party, *asked, catalog, today, *lang, agency)),
+            Self::Payment { code, lang } => Some(payment(&catalog.find(code)?.package, *lang)),
             Self::UnknownCode { written, lang } => Some(unknown_code(written, catalog, today, *lang)),
         }
     }
@@ -269,6 +272,24 @@ fn details(package: &Package, topic: Topic, party: Option<i64>, catalog: &Catalo
     text + ask
 }
 
+/// What is known about paying for a package, without any account number: that comes from a person.
+fn payment(package: &Package, lang: Language) -> String {
+    let mut lines = vec![match lang {
+        Language::Id => format!("Pembayaran *{}* ({}):", package.name, package.code),
+        Language::En => format!("Paying for *{}* ({}):", package.name, package.code),
+    }];
+    lines.push(format!("• {}: *{}*", t(lang, "Harga per orang mulai", "Price per person from"), rupiah::full(package.price_idr)));
+    if let Some(dp) = package.dp_idr {
+        lines.push(format!("• DP: *{}*", rupiah::full(dp)));
+    }
+    if let Some(payoff) = &package.payoff_by {
+        lines.push(format!("• {}: *{}*", t(lang, "Pelunasan paling lambat", "To be paid in full by"), day(payoff, lang)));
+    }
+    lines.push(String::new());
+    lines.push(fixed(Fixed::Account, lang).to_owned());
+    lines.join("\n")
+}
+
 fn bullets(items: &[String]) -> String {
     items.iter().map(|item| format!("• {item}")).collect::<Vec<_>>().join("\n")
 }
@@ -387,6 +408,8 @@ pub enum Fixed {
     Stop,
     /// Which package is meant?
     WhichPackage,
+    /// A person sends the account; no other is to be trusted.
+    Account,
     /// Noted, nothing to add.
     Noted,
     /// What papers one needs.
@@ -477,6 +500,11 @@ pub fn fixed(which: Fixed, lang: Language) -> &'static str {
             lang,
             "Untuk umroh biasanya disiapkan:\n• Paspor asli yang masih berlaku minimal 7 bulan saat berangkat\n• KTP dan Kartu Keluarga\n• Pas foto terbaru\n• Buku nikah bagi suami istri, akta lahir bagi anak\n• Kartu vaksin meningitis\n\nSyarat rincinya mengikuti aturan saat keberangkatan; tim kami akan memeriksa berkasnya satu per satu.",
             "For umrah you usually prepare:\n• A passport valid for at least 7 months at departure\n• Identity card and family card\n• A recent photo\n• Marriage book for couples, birth certificate for children\n• Meningitis vaccination card\n\nThe exact requirements follow the rules at the time of departure; our team checks every paper with you.",
+        ),
+        Fixed::Account => t(
+            lang,
+            "Tim kami akan mengirim rekening resmi dan membantu pembayarannya di chat ini. Demi keamanan, mohon jangan membayar ke rekening lain.",
+            "Our team will send the official account and help with the payment in this chat. For your safety, please do not pay to any other account.",
         ),
         Fixed::WhichPackage => t(lang, "Untuk paket yang mana, Bapak/Ibu?", "Which package do you mean?"),
     }
