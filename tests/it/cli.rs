@@ -124,3 +124,40 @@ fn help_and_completions_tell_every_command() {
     }
     assert!(crate::support::binary().args(["completions", "bash"]).output().unwrap().stdout.len() > 1_000);
 }
+
+/// A restore is wanted most when the store is damaged: the old files go aside whole, whatever state they are in.
+#[test]
+fn a_damaged_store_can_be_restored_over() {
+    let mut app = crate::support::Kafilah::start();
+    app.customer_writes("6281200000001", "R1", "UMR_APR_2030_HEMAT");
+    app.wait_delivered(1);
+    let backup = app.store().join("../backup.db");
+    assert!(app.cli(&["backup", "--out", backup.to_str().unwrap()]).status.success());
+    app.stop();
+    let database = app.store().join("kafilah.db");
+    let whole = std::fs::read(&database).unwrap();
+    let half_bad: Vec<u8> = whole.iter().enumerate().map(|(at, byte)| if at > 8192 { 0xA5 } else { *byte }).collect();
+    for damaged in [half_bad, vec![0x42; 8192]] {
+        std::fs::write(&database, &damaged).unwrap();
+        let restored = app.cli(&["restore", backup.to_str().unwrap()]);
+        assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
+        let kept: Vec<_> = std::fs::read_dir(app.store()).unwrap().flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("kafilah-before-restore-")).collect();
+        assert!(kept.iter().any(|entry| std::fs::read(entry.path()).unwrap() == damaged), "the damaged file is kept aside, byte for byte");
+        assert!(!app.store().join(".kafilah.db.restoring").exists());
+        assert_eq!(app.export("messages").iter().filter(|row| row["direction"] == "in").count(), 1);
+        std::thread::sleep(std::time::Duration::from_millis(1100)); // the kept file is named by the second
+    }
+}
+
+/// Anybody can open a short link; only codes the agency knows leave a row.
+#[test]
+fn clicks_on_codes_nobody_knows_leave_no_rows() {
+    let app = crate::support::Kafilah::start();
+    let before = app.export("campaigns").len();
+    for n in 0..20 {
+        app.call("GET", &format!("/c/JUNK_{n}"), &[], None);
+    }
+    assert_eq!((app.export("campaigns").len(), app.export("clicks").len()), (before, 0));
+    app.call("GET", "/c/umr_apr_2030_hemat", &[], None);
+    assert_eq!((app.export("clicks").len(), app.export("campaigns")[0]["clicks"].as_i64()), (1, Some(1)));
+}
