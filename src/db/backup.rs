@@ -112,18 +112,36 @@ pub fn restore(dir: &DataDir, file: &Path, progress: &mut dyn FnMut(&str, u64, u
         let stamp = chrono::Utc::now().format("%Y%m%d-%H%M%S");
         dir.0.join(format!("kafilah-before-restore-{stamp}.db"))
     });
-    if let Some(kept) = &kept {
-        let old = super::connect(&dir.database())?;
-        old.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?; // all of it in the one file that is kept
-        drop(old);
-        fs::rename(dir.database(), kept)?;
-    }
-    for suffix in ["db-wal", "db-shm"] {
-        let _ = fs::remove_file(dir.database().with_extension(suffix)); // of the old store, already folded into it
+    if let Some(kept) = &kept
+        && let Err(error) = move_aside(dir, kept)
+    {
+        let _ = fs::remove_file(&aside); // a whole copy of the data is not left lying about
+        return Err(error.context("while keeping the old store aside"));
     }
     fs::rename(&aside, dir.database())?;
     sync_folder(&dir.database())?;
     Ok(kept)
+}
+
+/// Moves the old store aside: as one file when it can still be folded into one, else with its log beside it, as it is. A
+/// damaged store is what a restore is for, so its damage is no reason to stop.
+fn move_aside(dir: &DataDir, kept: &Path) -> anyhow::Result<()> {
+    let database = dir.database();
+    let folded = super::connect(&database).and_then(|old| old.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)));
+    let is_whole = folded.is_ok_and(|busy| busy == 0);
+    for suffix in ["db-wal", "db-shm"] {
+        let log = database.with_extension(suffix);
+        if !log.exists() {
+            continue;
+        }
+        if is_whole {
+            let _ = fs::remove_file(&log); // already folded into the one file
+        } else {
+            fs::rename(&log, kept.with_extension(suffix))?;
+        }
+    }
+    fs::rename(&database, kept)?;
+    Ok(())
 }
 
 fn unpack(dir: &DataDir, aside: &Path, progress: &mut dyn FnMut(&str, u64, u64)) -> anyhow::Result<()> {

@@ -66,12 +66,18 @@ pub fn add_conversations(tx: &Tx<'_>, codes: &[String]) -> Result<(), StoreError
     Ok(())
 }
 
-/// Logs a click on the short link.
+/// Logs a click on the short link of a code we know. Anybody can make up a code: those are counted and leave no row.
 pub fn clicked(tx: &Tx<'_>, code: &str, referrer: Option<&str>, user_agent: Option<&str>) -> Result<(), StoreError> {
+    let known: bool =
+        tx.prepare_cached("SELECT EXISTS (SELECT 1 FROM campaign WHERE code = ?1) OR EXISTS (SELECT 1 FROM package WHERE code = ?1)")?.query_row([code], |row| row.get(0))?;
+    if !known {
+        tx.count("clicks.unknown", 1);
+        return Ok(());
+    }
     let short = |value: Option<&str>| value.map(|value| text::clean(value, 500));
     tx.execute("INSERT INTO click (code, at, referrer, user_agent) VALUES (?1, ?2, ?3, ?4)", (code, tx.now_ms, short(referrer), short(user_agent)))?;
     tx.execute(
-        "INSERT INTO campaign (code, name, package_code, clicks, created_at) VALUES (?1, ?1, ?1, 1, ?2) ON CONFLICT (code) DO UPDATE SET clicks = clicks + 1",
+        "INSERT INTO campaign (code, name, package_code, clicks, created_at) VALUES (?1, ?1, (SELECT code FROM package WHERE code = ?1), 1, ?2) ON CONFLICT (code) DO UPDATE SET clicks = clicks + 1",
         (code, tx.now_ms),
     )?;
     tx.count("clicks", 1);
