@@ -216,7 +216,7 @@ pub fn list(connection: &Connection) -> Result<Vec<User>, StoreError> {
 
 /// Somebody by e-mail or by name, as other programs call people.
 pub fn named(connection: &Connection, name: &str) -> Result<Option<User>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM user u WHERE (u.email = ?1 COLLATE NOCASE OR u.name = ?1 COLLATE NOCASE) AND u.disabled_at IS NULL ORDER BY u.id LIMIT 1");
+    let sql = ["SELECT ", COLUMNS, " FROM user u WHERE (u.email = ?1 COLLATE NOCASE OR u.name = ?1 COLLATE NOCASE) AND u.disabled_at IS NULL ORDER BY u.id LIMIT 1"].concat();
     Ok(connection.prepare_cached(&sql)?.query_row([name], from_row).optional()?)
 }
 

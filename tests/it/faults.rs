@@ -156,6 +156,16 @@ impl Small {
     }
 }
 
+/// A server on a store of the test's own, and where it listens.
+fn serve(store: &std::path::Path) -> (std::process::Child, String) {
+    let mut command = crate::support::binary();
+    command.arg("--data").arg(store).args(["serve", "--listen", "127.0.0.1:0"]).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line).unwrap();
+    (child, line.trim().trim_start_matches("listening on ").to_owned())
+}
+
 impl Drop for Small {
     fn drop(&mut self) {
         let _ = std::process::Command::new("umount").arg("-l").arg(self.0.path()).status(); // leaves an empty folder at worst
@@ -167,17 +177,7 @@ fn a_read_only_folder_is_refused_with_its_reason_and_loses_nothing() {
     let Some(disk) = Small::mount("40m") else { return };
     let store = disk.0.path().join("data");
     assert!(run(&store, &["set", "bot.enabled", "off"], "").status.success());
-    let mut child = crate::support::binary()
-        .arg("--data")
-        .arg(&store)
-        .args(["serve", "--listen", "127.0.0.1:0"])
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line).unwrap();
-    let address = line.trim().trim_start_matches("listening on ").to_owned();
+    let (mut child, address) = serve(&store);
     let http = kafilah::wire::client::Http::default();
     let call = |method: &str, path: &str, body: Option<&[u8]>| {
         http.call(&kafilah::wire::client::Call::new(method, &format!("{address}{path}"), &[], body, Duration::from_secs(10))).unwrap().status
@@ -206,17 +206,7 @@ fn a_full_disk_answers_503_and_recovers_by_itself() {
     let store = mount.path().join("data");
     let set = |key: &str, value: &str| assert!(run(&store, &["set", key, value], "").status.success());
     set("bot.enabled", "off");
-    let mut child = crate::support::binary()
-        .arg("--data")
-        .arg(&store)
-        .args(["serve", "--listen", "127.0.0.1:0"])
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line).unwrap();
-    let address = line.trim().trim_start_matches("listening on ").to_owned();
+    let (mut child, address) = serve(&store);
     let http = kafilah::wire::client::Http::default();
     let call = |method: &str, path: &str, body: Option<&[u8]>| {
         http.call(&kafilah::wire::client::Call::new(method, &format!("{address}{path}"), &[], body, Duration::from_secs(10))).unwrap()

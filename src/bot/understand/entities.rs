@@ -1,10 +1,9 @@
 //! What a customer says about the trip: how many travel, which month, how much money, from where. Taken from any of the
 //! languages and spellings; only what is said, never guessed.
 
+use super::places::place;
 use super::words::{self, Word};
 use chrono::{Datelike, Days, NaiveDate};
-use std::collections::HashMap;
-use std::sync::LazyLock;
 
 /// What was said; each part only when it was.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
@@ -670,179 +669,6 @@ fn room(words: &[Word]) -> Option<&'static str> {
     })
 }
 
-/// Places customers leave from: usual name, then how else it is written.
-const CITIES: &[(&str, &[&str])] = &[
-    ("Jakarta", &["jkt", "jakart", "dki", "jaksel", "jaktim", "jakbar", "jakut", "jakpus"]),
-    ("Bekasi", &["bks", "bekesong"]),
-    ("Depok", &[]),
-    ("Bogor", &[]),
-    ("Tangerang", &["tng"]),
-    ("Tangerang Selatan", &["tangsel"]),
-    ("Bandung", &["bdg"]),
-    ("Cimahi", &[]),
-    ("Garut", &[]),
-    ("Tasikmalaya", &["tasik"]),
-    ("Cirebon", &["crb"]),
-    ("Sukabumi", &[]),
-    ("Cianjur", &[]),
-    ("Karawang", &["krw"]),
-    ("Purwakarta", &[]),
-    ("Subang", &[]),
-    ("Sumedang", &[]),
-    ("Kuningan", &[]),
-    ("Majalengka", &[]),
-    ("Indramayu", &[]),
-    ("Ciamis", &[]),
-    ("Banjar", &[]),
-    ("Serang", &[]),
-    ("Cilegon", &[]),
-    ("Pandeglang", &[]),
-    ("Semarang", &["smg"]),
-    ("Solo", &["surakarta"]),
-    ("Yogyakarta", &["jogja", "yogya", "jogjakarta", "jogya", "djogja", "diy"]),
-    ("Sleman", &[]),
-    ("Bantul", &[]),
-    ("Klaten", &[]),
-    ("Sragen", &[]),
-    ("Boyolali", &[]),
-    ("Magelang", &[]),
-    ("Salatiga", &[]),
-    ("Kudus", &[]),
-    ("Jepara", &[]),
-    ("Demak", &[]),
-    ("Pati", &[]),
-    ("Rembang", &[]),
-    ("Blora", &[]),
-    ("Pekalongan", &[]),
-    ("Tegal", &[]),
-    ("Brebes", &[]),
-    ("Purwokerto", &["pwt"]),
-    ("Cilacap", &[]),
-    ("Kebumen", &[]),
-    ("Wonosobo", &[]),
-    ("Temanggung", &[]),
-    ("Kendal", &[]),
-    ("Wonogiri", &[]),
-    ("Karanganyar", &[]),
-    ("Sukoharjo", &[]),
-    ("Grobogan", &["purwodadi"]),
-    ("Surabaya", &["sby", "suroboyo", "surabya"]),
-    ("Sidoarjo", &["sda"]),
-    ("Gresik", &[]),
-    ("Malang", &["mlg"]),
-    ("Pasuruan", &[]),
-    ("Probolinggo", &[]),
-    ("Jember", &[]),
-    ("Banyuwangi", &[]),
-    ("Lumajang", &[]),
-    ("Bondowoso", &[]),
-    ("Situbondo", &[]),
-    ("Kediri", &[]),
-    ("Blitar", &[]),
-    ("Tulungagung", &[]),
-    ("Madiun", &[]),
-    ("Ngawi", &[]),
-    ("Magetan", &[]),
-    ("Ponorogo", &[]),
-    ("Pacitan", &[]),
-    ("Trenggalek", &[]),
-    ("Nganjuk", &[]),
-    ("Jombang", &[]),
-    ("Mojokerto", &[]),
-    ("Lamongan", &[]),
-    ("Tuban", &[]),
-    ("Bojonegoro", &[]),
-    ("Bangkalan", &[]),
-    ("Sampang", &[]),
-    ("Pamekasan", &[]),
-    ("Sumenep", &[]),
-    ("Denpasar", &["bali"]),
-    ("Mataram", &[]),
-    ("Lombok", &[]),
-    ("Bima", &[]),
-    ("Sumbawa", &[]),
-    ("Kupang", &[]),
-    ("Medan", &["mdn"]),
-    ("Binjai", &[]),
-    ("Deli Serdang", &[]),
-    ("Pematangsiantar", &["siantar"]),
-    ("Banda Aceh", &[]),
-    ("Aceh", &[]),
-    ("Lhokseumawe", &[]),
-    ("Padang", &["pdg"]),
-    ("Bukittinggi", &[]),
-    ("Payakumbuh", &[]),
-    ("Pekanbaru", &["pku"]),
-    ("Dumai", &[]),
-    ("Batam", &[]),
-    ("Tanjungpinang", &[]),
-    ("Jambi", &[]),
-    ("Palembang", &["plg"]),
-    ("Lubuklinggau", &[]),
-    ("Bengkulu", &[]),
-    ("Bandar Lampung", &[]),
-    ("Lampung", &[]),
-    ("Metro", &[]),
-    ("Pangkalpinang", &[]),
-    ("Pontianak", &["ptk"]),
-    ("Singkawang", &[]),
-    ("Banjarmasin", &["bjm"]),
-    ("Banjarbaru", &[]),
-    ("Martapura", &[]),
-    ("Palangka Raya", &["palangkaraya", "palangka"]),
-    ("Balikpapan", &["bpn"]),
-    ("Samarinda", &["smd"]),
-    ("Bontang", &[]),
-    ("Tarakan", &[]),
-    ("Makassar", &["makasar", "mks", "ujungpandang"]),
-    ("Parepare", &[]),
-    ("Bone", &[]),
-    ("Gowa", &[]),
-    ("Maros", &[]),
-    ("Palopo", &[]),
-    ("Sidrap", &[]),
-    ("Wajo", &[]),
-    ("Bulukumba", &[]),
-    ("Kendari", &[]),
-    ("Palu", &[]),
-    ("Gorontalo", &[]),
-    ("Manado", &["mdo"]),
-    ("Ternate", &[]),
-    ("Ambon", &[]),
-    ("Sorong", &[]),
-    ("Jayapura", &[]),
-    ("Timika", &[]),
-    ("Johor", &[]),
-    ("Johor Bahru", &["jb", "johor baru"]),
-    ("Batu Pahat", &[]),
-    ("Kota Kinabalu", &["kk sabah"]),
-    ("Alor Setar", &[]),
-    ("Taiping", &[]),
-    ("Ipoh", &[]),
-    ("Kuching", &[]),
-    ("Kota Bharu", &["kota baru"]),
-    ("Shah Alam", &[]),
-    ("Kuala Lumpur", &["kl"]),
-    ("Selangor", &[]),
-    ("Penang", &["pulau pinang"]),
-    ("Melaka", &[]),
-    ("Kelantan", &[]),
-    ("Terengganu", &[]),
-    ("Kedah", &[]),
-    ("Perak", &[]),
-    ("Sabah", &[]),
-    ("Sarawak", &[]),
-    ("Singapore", &["singapura", "singapur", "sg"]),
-    ("Brunei", &[]),
-    ("Hong Kong", &["hongkong", "hk"]),
-    ("Kuningan", &[]),
-    ("Cikarang", &[]),
-    ("Cibubur", &[]),
-    ("Pamulang", &[]),
-    ("Bintaro", &[]),
-    ("Ciputat", &[]),
-    ("Cibinong", &[]),
-];
 /// Words before a place that say one leaves from there, or lives there now.
 const LEAVES: &[&str] = &["dari", "from", "saking", "ti", "soko", "seko", "teko", "saka", "من", "embarkasi", "start", "berangkat", "asal", "ex"];
 const LIVES: &[&str] =
@@ -875,27 +701,6 @@ fn city(words: &[Word]) -> Option<String> {
         }
     }
     best.map(|(_, name)| name.to_owned())
-}
-
-/// Every way a place is written, folded.
-static PLACES: LazyLock<HashMap<String, &'static str>> = LazyLock::new(|| {
-    let own = CITIES.iter().map(|(name, _)| (name.to_lowercase(), *name));
-    let others = CITIES.iter().flat_map(|(name, others)| others.iter().map(move |other| ((*other).to_owned(), *name)));
-    own.chain(others).collect()
-});
-
-fn place(word: &str, two: Option<&str>) -> Option<&'static str> {
-    if let Some(name) = two.and_then(|two| PLACES.get(two)).or_else(|| PLACES.get(word)) {
-        return Some(name);
-    }
-    // one slip in a long name
-    if word.len() < 7 || !word.is_ascii() {
-        return None;
-    }
-    PLACES
-        .iter()
-        .find(|(folded, _)| folded.len() >= 7 && folded.len().abs_diff(word.len()) <= 1 && crate::bot::code::is_one_slip(folded.as_bytes(), word.as_bytes()))
-        .map(|(_, name)| *name)
 }
 
 #[cfg(test)]
