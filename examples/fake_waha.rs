@@ -54,11 +54,13 @@ pub struct Chaos {
     pub own_ids: bool,
     /// Status of the session.
     pub session: String,
+    /// The engine it says it runs on.
+    pub engine: String,
 }
 
 impl Default for Chaos {
     fn default() -> Self {
-        Self { fail: 0.0, busy: 0.0, deliver_and_fail: 0.0, always: None, next: vec![], wait: Duration::ZERO, own_ids: false, session: "WORKING".into() }
+        Self { fail: 0.0, busy: 0.0, deliver_and_fail: 0.0, always: None, next: vec![], wait: Duration::ZERO, own_ids: false, session: "WORKING".into(), engine: "GOWS".into() }
     }
 }
 
@@ -154,6 +156,7 @@ fn router(memory: Shared) -> Router {
         .route("/api/stopTyping", post(|| async { Json(json!({"result": true})) }))
         .route("/api/{session}/new-message-id", get(new_id))
         .route("/api/{session}/chats/{chat}/messages/{id}", get(one_message))
+        .route("/api/{session}/chats/overview", get(overview))
         .route("/api/{session}/chats/{chat}/messages", get(history))
         .route("/api/{session}/lids/{lid}", get(lid))
         .route("/api/{session}/auth/qr", get(|| async { Json(json!({"value": "2@FAKEQR,KEY1,KEY2,KEY3,1"})) }))
@@ -247,14 +250,28 @@ async fn one_message(State(memory): State<Shared>, Path((_, _, id)): Path<(Strin
     }
 }
 
+async fn overview(State(memory): State<Shared>, Query(query): Query<HashMap<String, String>>) -> Json<Value> {
+    let memory = lock(&memory);
+    let number = |name: &str| query.get(name).and_then(|n| n.parse::<usize>().ok());
+    let mut chats: Vec<&str> = memory.history.iter().filter_map(|payload| payload["from"].as_str()).collect();
+    chats.sort_unstable();
+    chats.dedup();
+    let rows = chats.into_iter().map(|chat| json!({"id": chat, "name": null, "lastMessage": {"timestamp": chrono::Utc::now().timestamp()}}));
+    Json(rows.skip(number("offset").unwrap_or(0)).take(number("limit").unwrap_or(100)).collect())
+}
+
 async fn history(State(memory): State<Shared>, Path((_, chat)): Path<(String, String)>, Query(query): Query<HashMap<String, String>>) -> Json<Value> {
     let mut memory = lock(&memory);
     memory.calls.push(format!("history {chat}"));
     let number = |name: &str| query.get(name).and_then(|n| n.parse::<usize>().ok());
     let mut all: Vec<Value> = memory.history.clone();
+    if chat == "all" && matches!(memory.chaos.engine.as_str(), "WEBJS" | "WPP") {
+        return Json(Value::Array(Vec::new())); // these engines know single chats only
+    }
     if chat != "all" {
         let ours = memory.sent.iter().filter(|sent| sent.delivered && sent.chat == chat);
-        all = ours.map(|sent| json!({"id": format!("true_{}_{}", sent.chat, sent.id), "fromMe": true, "body": sent.text, "timestamp": chrono::Utc::now().timestamp()})).collect();
+        all.retain(|payload| payload["from"] == chat.as_str());
+        all.extend(ours.map(|sent| json!({"id": format!("true_{}_{}", sent.chat, sent.id), "fromMe": true, "body": sent.text, "timestamp": chrono::Utc::now().timestamp()})));
     }
     let since = query.get("filter.timestamp.gte").and_then(|n| n.parse::<i64>().ok()).unwrap_or(0);
     all.retain(|payload| payload["timestamp"].as_i64().unwrap_or(i64::MAX) >= since);
@@ -272,7 +289,7 @@ async fn session(State(memory): State<Shared>, Path(name): Path<String>) -> Resp
     if memory.chaos.session == "NONE" {
         return (StatusCode::NOT_FOUND, Json(json!({"message": "Session not found", "statusCode": 404}))).into_response();
     }
-    Json(json!({"name": name, "status": memory.chaos.session, "config": memory.config, "me": {"id": "6281100000000@c.us", "pushName": "Kantor"}, "engine": {"engine": "GOWS"}}))
+    Json(json!({"name": name, "status": memory.chaos.session, "config": memory.config, "me": {"id": "6281100000000@c.us", "pushName": "Kantor"}, "engine": {"engine": memory.chaos.engine}}))
         .into_response()
 }
 

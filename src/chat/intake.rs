@@ -102,17 +102,6 @@ pub fn take(tx: &Tx<'_>, delivery: &Delivery, raw: &[u8], rules: Rules) -> Resul
     }
 }
 
-/// Keeps an authentic body nobody could read, for a person.
-pub fn quarantine(tx: &Tx<'_>, event: Option<&str>, session: Option<&str>, reason: &str, raw: &[u8]) -> Result<(), StoreError> {
-    tx.execute(
-        "INSERT INTO webhook_raw (received_at, session, event, outcome, reason, body) VALUES (?1, ?2, ?3, 'quarantined', ?4, ?5)",
-        (tx.now_ms, session, event, reason, raw),
-    )?;
-    tx.count("quarantined", 1);
-    tx.audit("system", "webhook.quarantined", &format!("raw:{}", tx.last_insert_rowid()), reason)?;
-    tx.emit("alert", None, json!({"kind": "quarantined", "reason": reason}))
-}
-
 fn locate(tx: &Tx<'_>, channel_id: i64, party: &Party, at: i64) -> Result<Conversation, StoreError> {
     let contact_id = identity::resolve(tx, channel_id, party)?;
     conversation::open(tx, channel_id, contact_id, party, at)

@@ -10,6 +10,7 @@ pub mod intake;
 pub mod media;
 pub mod message;
 pub mod outbox;
+pub mod quarantine;
 pub mod phase;
 pub mod thread;
 pub mod turn;

@@ -236,8 +236,9 @@ pub fn counts(connection: &Connection) -> Result<(i64, i64), StoreError> {
     Ok((waiting, escalated))
 }
 
-/// A conversation whole, as `GET /api/conversations/{id}` gives it.
-pub fn export(connection: &Connection, id: i64, zone: Tz) -> Result<Option<Value>, StoreError> {
+/// A conversation, as `GET /api/conversations/{id}` gives it: its newest `limit` messages, or those before message
+/// `before`; `older_before` is what to ask with for the page before this one, null on the first.
+pub fn export(connection: &Connection, id: i64, zone: Tz, before: Option<i64>, limit: usize) -> Result<Option<Value>, StoreError> {
     let Some(found) = conversation::find(connection, id)? else { return Ok(None) };
     let Some(row) = one(connection, found.id)? else { return Ok(None) };
     let time = |at: i64| date::rfc3339(at, zone);
@@ -246,7 +247,19 @@ pub fn export(connection: &Connection, id: i64, zone: Tz) -> Result<Option<Value
         let rows = query.query_map([found.id], |row| f(row, &time))?;
         Ok(rows.collect::<Result<_, _>>()?)
     };
-    let messages: Vec<Value> = messages(connection, found.id, None, 500)?
+    let point: Option<(i64, i64)> = match before {
+        Some(before) => connection
+            .prepare_cached("SELECT at, id FROM message WHERE id = ?1 AND conversation_id = ?2")?
+            .query_row((before, found.id), |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?
+            .or(Some((0, 0))), // a message that is not of this conversation: nothing lies before it
+        None => None,
+    };
+    let mut page = messages(connection, found.id, point, limit + 1)?;
+    let has_older = page.len() > limit;
+    page.drain(..page.len().saturating_sub(limit));
+    let older_before = page.first().filter(|_| has_older).map(|bubble| bubble.id);
+    let messages: Vec<Value> = page
         .into_iter()
         .map(|b| {
             json!({"id": b.id, "message_id": b.wa_id, "direction": b.direction, "author": b.author, "kind": b.kind, "text": b.text, "status": b.status, "at": time(b.at),
@@ -284,6 +297,6 @@ pub fn export(connection: &Connection, id: i64, zone: Tz) -> Result<Option<Value
         "id": format!("conv_{}", found.id), "contact": {"id": found.contact_id, "name": row.name, "phone": row.phone.as_deref().and_then(Phone::from_digits).map(|p| p.e164())},
         "phase": found.phase, "handler": row.handler, "assignee": row.assignee, "package_code": found.package_code, "party_size": found.party_size, "month": found.month,
         "language": found.language, "unread": row.unread, "waiting_since": found.waiting_since_at.map(time), "open_escalations": open, "labels": labels,
-        "messages": messages, "phase_log": phases, "turns": turns, "escalations": escalations, "handovers": handovers,
+        "messages": messages, "older_before": older_before, "phase_log": phases, "turns": turns, "escalations": escalations, "handovers": handovers,
     })))
 }

@@ -8,9 +8,9 @@ use crate::kernel::date;
 use anyhow::{Context, anyhow};
 use clap::Args;
 use rusqlite::OptionalExtension;
-use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Options.
 #[derive(Args)]
@@ -26,7 +26,7 @@ pub struct Options {
     /// From this time on (RFC 3339 or YYYY-MM-DD), or `last`: since the last export of this kind
     #[arg(long, value_name = "T|last")]
     since: Option<String>,
-    /// Up to this time
+    /// Up to this time (not with `--since last`, which remembers by itself)
     #[arg(long, value_name = "T")]
     until: Option<String>,
 }
@@ -42,30 +42,35 @@ pub fn run(dir: &DataDir, options: &Options) -> anyhow::Result<()> {
     let mut desk = Desk::open_existing(dir)?;
     let zone = Settings::load(desk.connection(), &desk.key)?.zone;
     let time = |given: &str| date::parse_instant(given, zone).ok_or_else(|| anyhow!("{given:?} is not a time; write 2026-11-20 or 2026-11-20T07:00:00+07:00"));
-    let now_ms = chrono::Utc::now().timestamp_millis();
-    let until_ms = options.until.as_deref().map(time).transpose()?;
-    let since_ms = match options.since.as_deref() {
-        Some("last") => desk.connection().query_row("SELECT until_at FROM export_mark WHERE what = ?1", [kind.name], |row| row.get(0)).optional()?.unwrap_or(0),
-        Some(given) => time(given)?,
-        None => 0,
-    };
+    anyhow::ensure!(options.until.is_none() || options.since.as_deref() != Some("last"), "--since last goes up to now; leave --until out");
+    let until_ms = options.until.as_deref().map(time).transpose()?.unwrap_or(i64::MAX);
     let remembers = options.since.as_deref() == Some("last");
-    // a mark must lie in the past: rows of this very moment may still be on their way into the store
-    let span = Span { since_ms, until_ms: until_ms.unwrap_or(if remembers { now_ms } else { i64::MAX }), zone };
+    let mark: Option<(i64, Option<i64>)> = match remembers {
+        true => desk.connection().query_row("SELECT until_at, until_id FROM export_mark WHERE what = ?1", [kind.name], |row| Ok((row.get(0)?, row.get(1)?))).optional()?,
+        false => None,
+    };
+    let fence_ms = if remembers { fence(&mut desk)? } else { i64::MAX };
     let reader = readers::open_reader(&dir.database())?;
     let snapshot = reader.unchecked_transaction()?; // one moment, however long it takes
+    let last = kind.last(&snapshot)?;
+    let span = match (remembers, last, options.since.as_deref()) {
+        (true, Some(last), _) => Span::Numbers(mark.and_then(|(_, id)| id).unwrap_or(0), last),
+        (true, None, _) => Span::Time(mark.map_or(0, |(at, _)| at), fence_ms),
+        (false, _, Some(given)) => Span::Time(time(given)?, until_ms),
+        (false, _, None) => Span::Time(0, until_ms),
+    };
     let mut bar = Progress::default();
     let mut tell = |n| bar.tell("rows", n, 0);
     let rows = if options.out.as_os_str() == "-" {
         let mut out = BufWriter::new(std::io::stdout().lock());
-        let rows = export::write(&snapshot, kind, span, options.format, &mut out, &mut tell)?;
+        let rows = export::write(&snapshot, kind, span, zone, options.format, &mut out, &mut tell)?;
         out.flush()?;
         rows
     } else {
         let aside = backup::beside(&options.out, "part");
         let written = (|| -> anyhow::Result<u64> {
-            let mut out = BufWriter::new(File::create(&aside).with_context(|| format!("while making {}", aside.display()))?);
-            let rows = export::write(&snapshot, kind, span, options.format, &mut out, &mut tell)?;
+            let mut out = BufWriter::new(backup::create_private(&aside).with_context(|| format!("while making {}", aside.display()))?);
+            let rows = export::write(&snapshot, kind, span, zone, options.format, &mut out, &mut tell)?;
             out.into_inner().map_err(|error| anyhow!(error.into_error()))?.sync_all()?;
             std::fs::rename(&aside, &options.out).with_context(|| format!("while moving the file to {}", options.out.display()))?;
             backup::sync_folder(&options.out)?;
@@ -81,10 +86,26 @@ pub fn run(dir: &DataDir, options: &Options) -> anyhow::Result<()> {
     if remembers {
         // only now: a failed export is made again in full next time
         desk.write(|tx| -> Result<(), StoreError> {
-            tx.execute("INSERT INTO export_mark (what, until_at) VALUES (?1, ?2) ON CONFLICT (what) DO UPDATE SET until_at = excluded.until_at", (kind.name, span.until_ms))?;
+            tx.execute(
+                "INSERT INTO export_mark (what, until_at, until_id) VALUES (?1, ?2, ?3) ON CONFLICT (what) DO UPDATE SET until_at = excluded.until_at, until_id = excluded.until_id",
+                (kind.name, fence_ms, last),
+            )?;
             Ok(())
         })?;
     }
     eprintln!("{rows} rows of {}", kind.name);
     Ok(())
+}
+
+/// A moment that parts what is committed from what is not: rows stamped before it are in the store, rows stamped from it
+/// on are not yet. Had by holding the right to write until the clock has passed it. Unix ms.
+fn fence(desk: &mut Desk) -> anyhow::Result<i64> {
+    desk.write(|tx| -> Result<i64, StoreError> {
+        let fence_ms = tx.now_ms + 1;
+        while chrono::Utc::now().timestamp_millis() < fence_ms {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        Ok(fence_ms)
+    })
+    .context("while finding the moment up to which to export")
 }

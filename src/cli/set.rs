@@ -19,7 +19,7 @@ pub fn unset(dir: &DataDir, key: &str) -> anyhow::Result<()> {
 
 /// Shows one setting (the value alone) or all (`key = value`, `*` where it differs from the default).
 pub fn get(dir: &DataDir, key: Option<&str>) -> anyhow::Result<()> {
-    let desk = Desk::open(dir)?;
+    let desk = Desk::open_existing(dir)?;
     let settings = Settings::load(desk.connection(), &desk.key)?;
     let shown = settings.shown();
     match key {

@@ -5,7 +5,8 @@ use super::{DataDir, migrations, readers};
 use anyhow::{Context, bail, ensure};
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -42,6 +43,7 @@ pub fn write(dir: &DataDir, out: &Path, progress: &mut dyn FnMut(&str, u64, u64)
 
 fn write_aside(dir: &DataDir, aside: &Path, progress: &mut dyn FnMut(&str, u64, u64)) -> anyhow::Result<Summary> {
     let source = readers::open_reader(&dir.database()).context("while opening the store")?;
+    create_private(aside).with_context(|| format!("while making {}", aside.display()))?;
     let mut copy = Connection::open(aside).with_context(|| format!("while making {}", aside.display()))?;
     {
         // one read transaction pins the moment; without it a busy store would restart the copy for ever
@@ -102,7 +104,7 @@ pub fn restore(dir: &DataDir, file: &Path, progress: &mut dyn FnMut(&str, u64, u
     dir.create()?;
     let Some(_lock) = dir.lock()? else { bail!("a kafilah server is running on {}; stop it first", dir.0.display()) };
     let aside = beside(&dir.database(), "restoring");
-    fs::copy(file, &aside).context("while copying the backup into the data folder")?;
+    create_private(&aside).and_then(|mut to| std::io::copy(&mut File::open(file)?, &mut to)).context("while copying the backup into the data folder")?;
     let placed = unpack(dir, &aside, progress);
     if let Err(error) = placed {
         let _ = fs::remove_file(&aside); // the store in place was not touched
@@ -140,7 +142,8 @@ fn move_aside(dir: &DataDir, kept: &Path) -> anyhow::Result<()> {
             fs::rename(&log, kept.with_extension(suffix))?;
         }
     }
-    fs::rename(&database, kept)?;
+    // a second name rather than a move: killed here, the old store is still in its place
+    fs::hard_link(&database, kept).or_else(|_| fs::rename(&database, kept))?;
     Ok(())
 }
 
@@ -170,6 +173,13 @@ fn unpack(dir: &DataDir, aside: &Path, progress: &mut dyn FnMut(&str, u64, u64))
 pub fn beside(path: &Path, ending: &str) -> PathBuf {
     let name = path.file_name().map_or_else(|| "file".into(), |name| name.to_string_lossy().into_owned());
     path.with_file_name(format!(".{name}.{ending}"))
+}
+
+/// Makes an empty file only its owner may read; what stood there is emptied.
+pub fn create_private(path: &Path) -> std::io::Result<File> {
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.set_permissions(fs::Permissions::from_mode(0o600))?; // also when it stood there already
+    Ok(file)
 }
 
 /// Brings a rename to the disk.

@@ -18,7 +18,7 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -203,6 +203,7 @@ impl Store {
 
 /// Opens a connection that may write, with the pragmas every connection needs.
 pub fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    keep_private(path);
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?; // first: the pragmas below may have to wait too
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -217,4 +218,13 @@ pub fn connect(path: &Path) -> rusqlite::Result<Connection> {
 /// Plans a statement once instead of at every new value of a bound `LIMIT` (measured: a tenth of the writer's time).
 fn stable_plans(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
+}
+
+/// Only the owner reads the database; SQLite gives its log files the same mode. Where this fails, opening will say why.
+fn keep_private(path: &Path) {
+    if let Ok(file) = OpenOptions::new().create(true).append(true).mode(0o600).open(path)
+        && file.metadata().is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0)
+    {
+        let _ = file.set_permissions(fs::Permissions::from_mode(0o600)); // another owner's file: not ours to close
+    }
 }

@@ -507,8 +507,9 @@ CREATE TABLE purchase (
   UNIQUE (contact_id, product, bought_on, quantity, price_idr)
 ) STRICT;
 
--- How far `export --since last` got, per export.
+-- How far `export --since last` got, per export: a log by row number, a state by the time it last changed.
 CREATE TABLE export_mark (
   what     TEXT PRIMARY KEY,
-  until_at INTEGER NOT NULL
+  until_at INTEGER NOT NULL,
+  until_id INTEGER                      -- null: no log
 ) STRICT, WITHOUT ROWID;

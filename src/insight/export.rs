@@ -26,9 +26,21 @@ pub struct Export {
     /// Name on the command line.
     pub name: &'static str,
     columns: &'static [(&'static str, Cell)],
-    /// Takes `?1` (since) and `?2` (until), unix ms; columns in the order of `columns`.
+    /// Columns in the order of `columns`; `{SPAN}` is where the rows are chosen, `{PHONE}` the contact's number.
     sql: &'static str,
+    rows: Rows,
 }
+
+/// What the rows are, and so how "since" is told.
+#[derive(Clone, Copy)]
+enum Rows {
+    /// Written once, never changed: (row number, time). Numbers are given in the order of commits, so a mark by number
+    /// neither skips nor repeats a row.
+    Log(&'static str, &'static str),
+    /// The latest state of something: when it last changed, unix ms. A row comes again whenever it has changed.
+    State(&'static str),
+}
+use Rows::{Log, State};
 
 const PHONE: &str = "(SELECT value FROM identity i WHERE i.contact_id = v.contact_id AND i.kind = 'phone' LIMIT 1)";
 
@@ -46,7 +58,8 @@ pub const EXPORTS: &[Export] = &[
               t.confidence, t.decided_by, t.prompt_version,
               ifnull(m.campaign_code, (SELECT x.code FROM touch x WHERE x.conversation_id = m.conversation_id AND x.message_id = m.id AND x.via <> 'ignored' LIMIT 1)), c.name, u.name, m.reply_to, m.edited_at, m.revoked_at, h.session
               FROM message m JOIN conversation v ON v.id = m.conversation_id JOIN contact c ON c.id = v.contact_id JOIN channel h ON h.id = m.channel_id
-              LEFT JOIN turn t ON t.id = m.turn_id LEFT JOIN user u ON u.id = m.user_id WHERE m.received_at >= ?1 AND m.received_at < ?2 ORDER BY m.id",
+              LEFT JOIN turn t ON t.id = m.turn_id LEFT JOIN user u ON u.id = m.user_id WHERE {SPAN} ORDER BY m.id",
+        rows: Log("m.id", "m.received_at"),
     },
     Export {
         name: "conversations",
@@ -56,27 +69,31 @@ pub const EXPORTS: &[Export] = &[
         ],
         sql: "SELECT v.id, {PHONE}, c.name, v.phase, v.package_code, v.handler, u.name, v.unread_count, v.waiting_since_at, v.last_at, v.party_size, v.month, v.first_code, v.last_code,
               v.created_at, h.session FROM conversation v JOIN contact c ON c.id = v.contact_id JOIN channel h ON h.id = v.channel_id LEFT JOIN user u ON u.id = v.assignee_id
-              WHERE v.merged_into IS NULL AND v.created_at >= ?1 AND v.created_at < ?2 ORDER BY v.id",
+              WHERE v.merged_into IS NULL AND {SPAN} ORDER BY v.id",
+        rows: State("max(v.created_at, v.last_at, v.phase_at, ifnull(v.handler_at, 0))"),
     },
     Export {
         name: "contacts",
         columns: &[("contact_id", Number), ("phone", Phone), ("name", Text), ("email", Text), ("address", Text), ("opted_out_at", Time), ("created_at", Time), ("lid", Text)],
         sql: "SELECT v.contact_id, {PHONE}, v.name, v.email, v.address, v.opted_out_at, v.created_at,
               (SELECT value || '@lid' FROM identity i WHERE i.contact_id = v.contact_id AND i.kind = 'lid' LIMIT 1)
-              FROM (SELECT id AS contact_id, * FROM contact) v WHERE v.merged_into IS NULL AND v.created_at >= ?1 AND v.created_at < ?2 ORDER BY v.contact_id",
+              FROM (SELECT id AS contact_id, * FROM contact) v WHERE v.merged_into IS NULL AND {SPAN} ORDER BY v.contact_id",
+        rows: State("max(v.created_at, ifnull(v.opted_out_at, 0))"),
     },
     Export {
         name: "label-events",
         columns: &[("at", Time), ("label", Text), ("contact_phone", Phone), ("change", Text), ("source", Text), ("actor", Text), ("actor_certainty", Text), ("label_id", Text), ("contact_name", Text)],
         sql: "SELECT v.at, ifnull(l.name, 'Label ' || l.wa_id), {PHONE}, v.change, v.source, v.actor, v.actor_certainty, l.wa_id, c.name
-              FROM label_event v JOIN label l ON l.id = v.label_id JOIN contact c ON c.id = v.contact_id WHERE v.at >= ?1 AND v.at < ?2 ORDER BY v.id",
+              FROM label_event v JOIN label l ON l.id = v.label_id JOIN contact c ON c.id = v.contact_id WHERE {SPAN} ORDER BY v.id",
+        rows: Log("v.id", "v.at"),
     },
     Export {
         name: "labels",
         columns: &[("label_id", Text), ("label", Text), ("color", Number), ("color_hex", Text), ("contacts", Number), ("deleted_at", Time)],
         sql: "SELECT l.wa_id, ifnull(l.name, 'Label ' || l.wa_id), l.color, l.color_hex, (SELECT count(*) FROM (SELECT change FROM label_event e WHERE e.label_id = l.id
               AND e.id = (SELECT max(id) FROM label_event x WHERE x.contact_id = e.contact_id AND x.label_id = e.label_id)) WHERE change = 'added'), l.deleted_at
-              FROM label l WHERE ?1 <= ?2 ORDER BY l.id",
+              FROM label l WHERE {SPAN} ORDER BY l.id",
+        rows: State("?2 - 1"),
     },
     Export {
         name: "leads",
@@ -85,35 +102,41 @@ pub const EXPORTS: &[Export] = &[
             ("conversation_id", Conversation), ("created_by", Text), ("created_at", Time), ("updated_at", Time),
         ],
         sql: "SELECT v.id, {PHONE}, c.name, v.phase, v.package_code, v.source, v.summary, v.confidence, v.conversation_id, v.created_by, v.created_at, v.updated_at
-              FROM lead v JOIN contact c ON c.id = v.contact_id WHERE v.updated_at >= ?1 AND v.updated_at < ?2 ORDER BY v.id",
+              FROM lead v JOIN contact c ON c.id = v.contact_id WHERE {SPAN} ORDER BY v.id",
+        rows: State("v.updated_at"),
     },
     Export {
         name: "phase-transitions",
         columns: &[("at", Time), ("conversation_id", Conversation), ("contact_phone", Phone), ("from", Text), ("to", Text), ("trigger_message_id", Text), ("cause", Text), ("actor", Text)],
         sql: "SELECT p.at, p.conversation_id, {PHONE}, p.from_phase, p.to_phase, (SELECT wa_id FROM message WHERE id = p.trigger_message_id), p.cause, p.actor
-              FROM phase_transition p JOIN conversation v ON v.id = p.conversation_id WHERE p.at >= ?1 AND p.at < ?2 ORDER BY p.id",
+              FROM phase_transition p JOIN conversation v ON v.id = p.conversation_id WHERE {SPAN} ORDER BY p.id",
+        rows: Log("p.id", "p.at"),
     },
     Export {
         name: "handovers",
         columns: &[("at", Time), ("conversation_id", Conversation), ("contact_phone", Phone), ("from", Text), ("to", Text), ("reason", Text), ("waited_ms", Number), ("note", Text)],
         sql: "SELECT o.at, o.conversation_id, {PHONE}, o.from_handler, o.to_handler, o.reason, o.waited_ms, o.note FROM handover o JOIN conversation v ON v.id = o.conversation_id
-              WHERE o.at >= ?1 AND o.at < ?2 ORDER BY o.id",
+              WHERE {SPAN} ORDER BY o.id",
+        rows: Log("o.id", "o.at"),
     },
     Export {
         name: "escalations",
         columns: &[("at", Time), ("conversation_id", Conversation), ("contact_phone", Phone), ("reason", Text), ("question", Text), ("resolved_at", Time), ("resolved_by", Text)],
         sql: "SELECT e.at, e.conversation_id, {PHONE}, e.reason, e.question, e.resolved_at, e.resolved_by FROM escalation e JOIN conversation v ON v.id = e.conversation_id
-              WHERE e.at >= ?1 AND e.at < ?2 ORDER BY e.id",
+              WHERE {SPAN} ORDER BY e.id",
+        rows: State("max(e.at, ifnull(e.resolved_at, 0))"),
     },
     Export {
         name: "campaigns",
         columns: &[("code", Text), ("name", Text), ("package_code", Text), ("source", Text), ("clicks", Number), ("conversations", Number), ("created_at", Time)],
-        sql: "SELECT code, name, package_code, source, clicks, conversations, created_at FROM campaign WHERE created_at >= ?1 AND created_at < ?2 ORDER BY code",
+        sql: "SELECT code, name, package_code, source, clicks, conversations, created_at FROM campaign WHERE {SPAN} ORDER BY code",
+        rows: State("max(created_at, ifnull((SELECT max(at) FROM click k WHERE k.code = campaign.code), 0))"),
     },
     Export {
         name: "clicks",
         columns: &[("at", Time), ("code", Text), ("referrer", Text), ("user_agent", Text)],
-        sql: "SELECT at, code, referrer, user_agent FROM click WHERE at >= ?1 AND at < ?2 ORDER BY id",
+        sql: "SELECT at, code, referrer, user_agent FROM click WHERE {SPAN} ORDER BY id",
+        rows: Log("id", "at"),
     },
     Export {
         name: "packages",
@@ -123,13 +146,15 @@ pub const EXPORTS: &[Export] = &[
             ("price_triple_idr", Number), ("price_double_idr", Number), ("price_infant_idr", Number), ("features", Text), ("includes", Text), ("excludes", Text), ("payment_terms", Text), ("itinerary", Text),
         ],
         sql: "SELECT code, name, price_idr, departs, days, status, quota, seats_taken, hotel_makkah, hotel_makkah_m, hotel_madinah, hotel_madinah_m, airline, departure_city, dp_idr, payoff_by,
-              price_triple_idr, price_double_idr, price_infant_idr, features, includes, excludes, payment_terms, itinerary FROM package WHERE created_at >= ?1 AND created_at < ?2 ORDER BY departs, code",
+              price_triple_idr, price_double_idr, price_infant_idr, features, includes, excludes, payment_terms, itinerary FROM package WHERE {SPAN} ORDER BY departs, code",
+        rows: State("updated_at"),
     },
     Export {
         name: "purchases",
         columns: &[("bought_on", Text), ("contact_phone", Phone), ("contact_name", Text), ("product", Text), ("quantity", Number), ("price_idr", Number), ("total_idr", Number)],
         sql: "SELECT v.bought_on, {PHONE}, c.name, v.product, v.quantity, v.price_idr, v.total_idr FROM purchase v JOIN contact c ON c.id = v.contact_id
-              WHERE v.imported_at >= ?1 AND v.imported_at < ?2 ORDER BY v.id",
+              WHERE {SPAN} ORDER BY v.id",
+        rows: Log("v.id", "v.imported_at"),
     },
     Export {
         name: "outbox",
@@ -138,12 +163,20 @@ pub const EXPORTS: &[Export] = &[
             ("contact_phone", Phone), ("kind", Text), ("text", Text), ("created_at", Time),
         ],
         sql: "SELECT o.id, o.conversation_id, m.wa_id, o.state, o.attempts, o.last_cause, o.due_at, o.sent_at, {PHONE}, m.kind, m.text, o.created_at
-              FROM outbox o JOIN message m ON m.id = o.message_id JOIN conversation v ON v.id = o.conversation_id WHERE o.created_at >= ?1 AND o.created_at < ?2 ORDER BY o.id",
+              FROM outbox o JOIN message m ON m.id = o.message_id JOIN conversation v ON v.id = o.conversation_id WHERE {SPAN} ORDER BY o.id",
+        rows: State("max(o.created_at, ifnull(o.attempt_at, 0), ifnull(o.sent_at, 0))"),
+    },
+    Export {
+        name: "quarantine",
+        columns: &[("at", Time), ("session", Text), ("event", Text), ("reason", Text), ("body", Text)],
+        sql: "SELECT received_at, session, event, reason, body FROM webhook_raw WHERE outcome = 'quarantined' AND {SPAN} ORDER BY id",
+        rows: Log("id", "received_at"),
     },
     Export {
         name: "audit",
         columns: &[("seq", Number), ("at", Time), ("actor", Text), ("action", Text), ("object", Text), ("detail", Text), ("hash", Text)],
-        sql: "SELECT seq, at, actor, action, object, detail, lower(hex(hash)) FROM audit WHERE at >= ?1 AND at < ?2 ORDER BY seq",
+        sql: "SELECT seq, at, actor, action, object, detail, lower(hex(hash)) FROM audit WHERE {SPAN} ORDER BY seq",
+        rows: Log("seq", "at"),
     },
 ];
 
@@ -165,28 +198,54 @@ pub enum Format {
 
 /// Which rows.
 #[derive(Clone, Copy, Debug)]
-pub struct Span {
-    /// From, unix ms.
-    pub since_ms: i64,
-    /// Up to, not including, unix ms.
-    pub until_ms: i64,
-    /// Zone of the times.
-    pub zone: Tz,
+pub enum Span {
+    /// Of this time: from, and up to but not including, unix ms.
+    Time(i64, i64),
+    /// With a number above the first and up to the second: logs only, see [`Export::last`].
+    Numbers(i64, i64),
+}
+
+impl Span {
+    /// Everything there is.
+    pub const ALL: Self = Self::Time(0, i64::MAX);
+}
+
+impl Export {
+    /// How far a log goes now, by row number; `None` for what is no log.
+    pub fn last(&self, connection: &Connection) -> Result<Option<i64>, StoreError> {
+        let Log(id, _) = self.rows else { return Ok(None) };
+        let column = id.rsplit('.').next().unwrap_or(id);
+        let table = self.table();
+        Ok(connection.query_row(&["SELECT ifnull(max(", column, "), 0) FROM ", table].concat(), [], |row| row.get(0))?)
+    }
+
+    /// The table the rows are of: the first one the SQL reads.
+    fn table(&self) -> &'static str {
+        self.sql.rsplit_once("{SPAN}").and_then(|(before, _)| before.rsplit_once(" FROM ")).and_then(|(_, rest)| rest.split_whitespace().next()).unwrap_or("")
+    }
+
+    fn statement(&self, span: Span) -> String {
+        let column = match (self.rows, span) {
+            (Log(id, _), Span::Numbers(..)) => [id, " > ?1 AND ", id, " <= ?2"].concat(),
+            (Log(_, at) | State(at), _) => [at, " >= ?1 AND ", at, " < ?2"].concat(),
+        };
+        self.sql.replace("{PHONE}", PHONE).replace("{SPAN}", &column) // constants of this file, not values
+    }
 }
 
 /// Writes an export and returns the number of rows. `progress` hears of every thousandth.
 ///
 /// Errors: the store's, or writing to `out`.
-pub fn write(connection: &Connection, export: &Export, span: Span, format: Format, out: &mut dyn Write, progress: &mut dyn FnMut(u64)) -> anyhow::Result<u64> {
+pub fn write(connection: &Connection, export: &Export, span: Span, zone: Tz, format: Format, out: &mut dyn Write, progress: &mut dyn FnMut(u64)) -> anyhow::Result<u64> {
     let mut sink = Sink::new(format, export, out)?;
-    let sql = export.sql.replace("{PHONE}", PHONE); // a constant of this file, not a value
-    let mut query = connection.prepare(&sql).map_err(StoreError::from)?;
-    let mut rows = query.query((span.since_ms, span.until_ms)).map_err(StoreError::from)?;
+    let mut query = connection.prepare(&export.statement(span)).map_err(StoreError::from)?;
+    let (Span::Time(from, to) | Span::Numbers(from, to)) = span;
+    let mut rows = query.query((from, to)).map_err(StoreError::from)?;
     let mut count = 0;
     while let Some(row) = rows.next().map_err(StoreError::from)? {
         let mut cells = Vec::with_capacity(export.columns.len());
         for (at, (_, kind)) in export.columns.iter().enumerate() {
-            cells.push(cell(row.get_ref(at)?, *kind, span.zone));
+            cells.push(cell(row.get_ref(at)?, *kind, zone));
         }
         sink.row(&cells)?;
         count += 1;
@@ -309,13 +368,15 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         migrations::bring_up_to_date(&mut connection).unwrap();
         for export in EXPORTS {
-            let columns = connection.prepare(&export.sql.replace("{PHONE}", PHONE)).unwrap().column_count();
+            let columns = connection.prepare(&export.statement(Span::ALL)).unwrap().column_count();
             assert_eq!(columns, export.columns.len(), "{}", export.name);
-            let span = Span { since_ms: 0, until_ms: i64::MAX, zone: chrono_tz::Asia::Jakarta };
-            for format in [Format::Csv, Format::Jsonl, Format::Xlsx] {
-                let mut out = Vec::new();
-                assert_eq!(write(&connection, export, span, format, &mut out, &mut |_| {}).unwrap(), 0);
-                assert_eq!(out.is_empty(), format == Format::Jsonl, "{}", export.name);
+            assert_eq!(export.last(&connection).unwrap(), matches!(export.rows, Log(..)).then_some(0), "{}", export.name);
+            for span in [Span::ALL, Span::Numbers(0, 9)] {
+                for format in [Format::Csv, Format::Jsonl, Format::Xlsx] {
+                    let mut out = Vec::new();
+                    assert_eq!(write(&connection, export, span, chrono_tz::Asia::Jakarta, format, &mut out, &mut |_| {}).unwrap(), 0);
+                    assert_eq!(out.is_empty(), format == Format::Jsonl, "{}", export.name);
+                }
             }
         }
     }

@@ -41,7 +41,7 @@ pub fn needs(connection: &Connection) -> Result<Value, StoreError> {
     let reasons: Vec<Value> = query.query_map([], |row| Ok(json!({"reason": row.get::<_, String>(0)?, "n": row.get::<_, i64>(1)?})))?.collect::<Result<_, _>>()?;
     let dead: i64 = connection.prepare_cached("SELECT count(*) FROM outbox WHERE is_dead = 1")?.query_row([], |row| row.get(0))?;
     let due: i64 = connection.prepare_cached("SELECT count(*) FROM outbox WHERE state = 'due'")?.query_row([], |row| row.get(0))?;
-    let quarantined: i64 = connection.prepare_cached("SELECT count(*) FROM webhook_raw WHERE outcome = 'quarantined'")?.query_row([], |row| row.get(0))?;
+    let quarantined: i64 = crate::chat::quarantine::count(connection)?;
     let escalated: i64 = reasons.iter().filter_map(|reason| reason["n"].as_i64()).sum();
     Ok(
         json!({"waiting": waiting, "oldest_at": oldest, "oldest_name": oldest_name, "escalated": escalated, "reasons": reasons, "dead": dead, "due": due, "quarantined": quarantined}),

@@ -228,10 +228,10 @@ impl Package {
         for field in Self::FIELDS {
             let alone = Value::Object(whole.get(*field).map(|value| ((*field).to_owned(), value.clone())).into_iter().collect());
             if let Err(error) = serde_json::from_value::<Self>(alone) {
-                return Err(PackageError::Invalid { field, problem: error.to_string() });
+                return Err(PackageError::Invalid { field, problem: problem_in_words(&error) });
             }
         }
-        serde_json::from_value::<Self>(Value::Object(whole)).map_err(|error| PackageError::Invalid { field: "body", problem: error.to_string() })?.checked()
+        serde_json::from_value::<Self>(Value::Object(whole)).map_err(|error| PackageError::Invalid { field: "body", problem: problem_in_words(&error) })?.checked()
     }
 
     const REQUIRED: &[&str] = &["code", "name", "price_idr", "departs", "days", "status", "seats_taken", "features", "includes", "excludes", "itinerary"];
@@ -408,6 +408,26 @@ pub fn raise_media(tx: &Tx<'_>, id: i64) -> Result<(), StoreError> {
         tx.execute("UPDATE package_media SET position = ?2 WHERE id = ?1", (other, lower))?;
     }
     Ok(())
+}
+
+/// What is wrong with a value, without the words of our types.
+fn problem_in_words(error: &serde_json::Error) -> String {
+    let said = error.to_string();
+    if said.starts_with("missing field") {
+        return "is missing".into();
+    }
+    let wanted = said.rsplit_once("expected ").map_or("", |(_, wanted)| wanted);
+    let words = match wanted.split([' ', ',']).next().unwrap_or("") {
+        "i64" | "u64" | "i32" | "u32" | "u16" | "u8" => "a whole number is wanted",
+        "a" if wanted.starts_with("a string") => "a text is wanted",
+        "a" if wanted.starts_with("a sequence") => "a list is wanted",
+        "a" if wanted.starts_with("a formatted date") => "a day such as 2027-01-31 is wanted",
+        "one" | "variant" => "is none of the known words",
+        _ if said.contains("unknown variant") => "is none of the known words",
+        _ if said.contains("input") => "a day such as 2027-01-31 is wanted", // chrono's words for a text that is no day
+        _ => "cannot be read",
+    };
+    words.into()
 }
 
 #[cfg(test)]

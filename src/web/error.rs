@@ -6,6 +6,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use std::borrow::Cow;
 
 /// An error answer.
 #[derive(Debug)]
@@ -13,7 +14,7 @@ pub struct ApiError {
     status: StatusCode,
     code: &'static str,
     message: String,
-    field: Option<&'static str>,
+    field: Option<Cow<'static, str>>,
 }
 
 impl ApiError {
@@ -23,8 +24,18 @@ impl ApiError {
     }
 
     /// 422 about one field.
-    pub fn field(field: &'static str, message: impl Into<String>) -> Self {
-        Self { field: Some(field), ..Self::new(422, "invalid_field", message) }
+    pub fn field(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { field: Some(field.into()), ..Self::new(422, "invalid_field", message) }
+    }
+
+    /// The same error about a field.
+    pub fn about(self, field: &'static str) -> Self {
+        Self { field: Some(field.into()), ..self }
+    }
+
+    /// Its name for programs.
+    pub fn code(&self) -> &'static str {
+        self.code
     }
 
     /// 404: not there, or not for this caller.
@@ -42,7 +53,7 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut error = json!({"code": self.code, "message": self.message});
         if let Some(field) = self.field {
-            error["field"] = field.into();
+            error["field"] = field.into_owned().into();
         }
         let mut response = (self.status, Json(json!({"error": error}))).into_response();
         if self.status == StatusCode::SERVICE_UNAVAILABLE {

@@ -3,11 +3,12 @@
 use super::{api, live};
 use crate::app::App;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use super::policy::Action::{Chat, EditCatalog, View};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,39 +19,36 @@ const REQUEST: Duration = Duration::from_secs(30);
 
 /// The whole web.
 pub fn router(app: Arc<App>) -> Router {
+    let need = |action, route| api::auth::need(&app, action, route);
     let mut api = Router::new()
-        .route("/api/ai/process-message", post(api::process_message::post))
-        .route("/api/packages", get(api::packages::list))
-        .route("/api/packages/{code}", get(api::packages::get).put(api::packages::put).patch(api::packages::patch))
-        .route("/api/marketing/leads", post(api::leads::post))
-        .route("/api/marketing/analytics", get(api::analytics::get))
-        .route("/api/marketing/dashboard", get(api::dashboard::get))
-        .route("/api/conversations/handover", post(api::handover::post))
-        .route("/api/conversations/{id}", get(api::conversations::get))
-        .route("/api/conversations/{id}/messages", post(api::conversations::send))
-        .route("/api/conversations/{id}/release", post(api::conversations::release));
+        .route("/api/ai/process-message", need(Chat, post(api::process_message::post)))
+        .route("/api/packages", need(View, get(api::packages::list)))
+        .route("/api/packages/{code}", need(View, get(api::packages::get)).merge(need(EditCatalog, put(api::packages::put).patch(api::packages::patch))))
+        .route("/api/marketing/leads", need(Chat, post(api::leads::post)))
+        .route("/api/marketing/analytics", need(View, get(api::analytics::get)))
+        .route("/api/marketing/dashboard", need(View, get(api::dashboard::get)))
+        .route("/api/conversations/handover", need(Chat, post(api::handover::post)))
+        .route("/api/conversations/{id}", need(View, get(api::conversations::get)))
+        .route("/api/conversations/{id}/messages", need(Chat, post(api::conversations::send)))
+        .route("/api/conversations/{id}/release", need(Chat, post(api::conversations::release)));
     if app.test_clock {
         api = api.route("/api/test/clock", post(api::clock::set));
     }
-    let api = api.layer(DefaultBodyLimit::max(api::webhook::MAX_BODY)).layer(middleware::from_fn(json_errors));
+    let api = api.route("/api/whatsapp/webhook", post(api::webhook::receive)).layer(middleware::from_fn(json_errors));
     let open = Router::new()
         .route("/healthz", get(api::health::healthz))
         .route("/readyz", get(api::health::readyz))
         .route("/metrics", get(api::health::metrics))
         .route("/openapi.json", get(api::openapi::document))
         .route("/c/{code}", get(api::short_link::follow));
-    let rest = api.merge(open).merge(super::pages::router(Arc::clone(&app))).fallback(super::pages::not_found).layer(middleware::from_fn_with_state(Arc::clone(&app), guard));
-    Router::new()
-        .route("/api/whatsapp/webhook", post(api::webhook::receive)) // the hot path: no layer it does not need
-        .route("/live", get(live::open))
-        .merge(rest)
-        .with_state(app)
+    let pages = super::pages::router(Arc::clone(&app)).fallback(super::pages::not_found);
+    api.merge(open).merge(pages).route("/live", get(live::open)).layer(middleware::from_fn_with_state(Arc::clone(&app), guard)).with_state(app)
 }
 
 /// Time limit, panics, one Host header, and the security headers of every answer.
 async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     if request.headers().get_all(header::HOST).iter().count() != 1 {
-        return (StatusCode::BAD_REQUEST, "exactly one Host header, please").into_response();
+        return super::error::ApiError::new(400, "bad_host", "send exactly one Host header").into_response();
     }
     let work = futures_catch(AssertUnwindSafe(next.run(request)));
     let mut response = match tokio::time::timeout(REQUEST, work).await {
@@ -100,11 +98,8 @@ async fn json_errors(request: Request, next: Next) -> Response {
         return response;
     }
     let (code, message) = match status.as_u16() {
-        400 => ("bad_json", "the body is not valid JSON"),
+        400 => ("bad_address", "a part of the address cannot be read"),
         405 => ("method_not_allowed", "this address does not take this method"),
-        413 => ("body_too_large", "the body is larger than 1 MiB"),
-        415 => ("not_json", "send the body as application/json"),
-        422 => ("bad_json", "the body is not the JSON that is wanted here"),
         404 => ("not_found", "there is nothing at this address"),
         _ => ("bad_request", "the request was not understood"),
     };

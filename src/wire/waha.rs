@@ -27,6 +27,23 @@ pub enum Unreadable {
     /// Another field this event cannot do without.
     #[error("field_missing")]
     FieldMissing,
+    /// A field that holds content, or says whose it is, has a type no engine sends: reading on would lose it.
+    #[error("wrong_type")]
+    WrongType(&'static str),
+}
+
+impl Unreadable {
+    /// The field at fault, where it is known.
+    pub fn field(self) -> Option<&'static str> {
+        match self {
+            Self::JsonSyntax => None,
+            Self::NotAnEnvelope => Some("event"),
+            Self::PayloadMissing | Self::FieldMissing => Some("payload"),
+            Self::MessageIdMissing => Some("payload.id"),
+            Self::ChatIdMissing => Some("payload.from"),
+            Self::WrongType(field) => Some(field),
+        }
+    }
 }
 
 /// What kind of chat an address names.
@@ -39,7 +56,11 @@ enum Chat {
 /// Reads one envelope that has already been parsed as JSON.
 pub fn parse(envelope: &Value) -> Result<Delivery, Unreadable> {
     let event = envelope["event"].as_str().ok_or(Unreadable::NotAnEnvelope)?;
-    let session = envelope["session"].as_str().unwrap_or("default");
+    let session = match &envelope["session"] {
+        Value::Null => "default",
+        Value::String(session) => session,
+        _ => return Err(Unreadable::WrongType("session")),
+    };
     let payload = &envelope["payload"];
     let what = match event {
         "message" | "message.any" => message(object(payload)?, &envelope["me"])?,
@@ -144,7 +165,21 @@ fn chat_of<'a>(payload: &'a Value, from_me: bool, me: &Value) -> Option<&'a str>
     if webjs_style { to } else { by_id.filter(|chat| chat.contains('@')).or(from) }
 }
 
+/// Refuses a message whose content, time or sides have a type that reading would drop without a word.
+fn check_types(payload: &Value) -> Result<(), Unreadable> {
+    let text = |value: &Value| value.is_null() || value.is_string();
+    let wrong = [
+        ("payload.body", text(&payload["body"])),
+        ("payload.from", text(&payload["from"])),
+        ("payload.to", text(&payload["to"])),
+        ("payload.fromMe", matches!(&payload["fromMe"], Value::Null | Value::Bool(_)) || matches!(payload["fromMe"].as_i64(), Some(0 | 1))),
+        ("payload.timestamp", matches!(&payload["timestamp"], Value::Null | Value::Number(_) | Value::String(_))),
+    ];
+    wrong.iter().find(|(_, fits)| !fits).map_or(Ok(()), |(field, _)| Err(Unreadable::WrongType(field)))
+}
+
 fn message(payload: &Value, me: &Value) -> Result<Inbound, Unreadable> {
+    check_types(payload)?;
     let from_me = is_from_me(payload);
     let full_id = payload["id"].as_str().filter(|id| !id.is_empty() && id.len() <= 512).ok_or(Unreadable::MessageIdMissing)?;
     let chat_id = chat_of(payload, from_me, me).filter(|chat| chat.len() <= 128).ok_or(Unreadable::ChatIdMissing)?;

@@ -240,16 +240,24 @@ impl Waha {
         answer["code"].as_str().map(str::to_owned).ok_or(WahaError::Status { status: 200, message: "no code in the answer".into() })
     }
 
-    /// Messages since `since_ms`, a page of them, over all chats.
-    pub fn history(&self, since_ms: i64, limit: usize, offset: usize) -> Result<HistoryPage, WahaError> {
+    /// Messages of a chat since `since_ms`, a page of them; chat `all` is every chat, on engines that know it.
+    pub fn history(&self, chat: &str, since_ms: i64, limit: usize, offset: usize) -> Result<HistoryPage, WahaError> {
         let path = format!(
-            "/api/{}/chats/all/messages?limit={limit}&offset={offset}&downloadMedia=false&sortBy=timestamp&sortOrder=asc&filter.timestamp.gte={}",
+            "/api/{}/chats/{}/messages?limit={limit}&offset={offset}&downloadMedia=false&sortBy=timestamp&sortOrder=asc&filter.timestamp.gte={}",
             self.session,
+            chat.replace('@', "%40"),
             since_ms / 1000
         );
         let page = self.ask("GET", &path, None)?;
         let messages = page.as_array().cloned().unwrap_or_default();
         Ok(HistoryPage { count: messages.len(), messages })
+    }
+
+    /// A page of chats, as (address, time of the last message in unix seconds where it is told).
+    pub fn chats(&self, limit: usize, offset: usize) -> Result<Vec<(String, Option<i64>)>, WahaError> {
+        let page = self.ask("GET", &format!("/api/{}/chats/overview?limit={limit}&offset={offset}", self.session), None)?;
+        let chat = |row: &Value| Some((row["id"].as_str().or_else(|| row["id"]["_serialized"].as_str())?.to_owned(), row["lastMessage"]["timestamp"].as_i64()));
+        Ok(page.as_array().into_iter().flatten().filter_map(chat).collect())
     }
 
     /// The phone behind a LID: digits, or `Ok(None)` while WhatsApp does not tell.

@@ -4,6 +4,7 @@
 use crate::app::App;
 use crate::chat::channel::{self, Channel, Report};
 use crate::chat::intake::{self, Receipt, Rules};
+use crate::chat::quarantine;
 use crate::db::StoreError;
 use crate::kernel::phone::Phone;
 use crate::people::identity;
@@ -14,8 +15,8 @@ use std::collections::{HashMap, HashSet};
 
 /// Messages a page of history.
 const PAGE: usize = 100;
-/// Pages in one pull; the rest follows in the next.
-const MOST_PAGES: usize = 50;
+/// Messages of one chat, or chats, in one pull; a gateway that never comes to an end is not believed.
+const MOST: usize = 100_000;
 /// History is pulled from a little before the last known point: events are unordered.
 const OVERLAP_MS: i64 = 10 * 60_000;
 /// On the first pull, how far back.
@@ -23,7 +24,7 @@ const FIRST_PULL_MS: i64 = 24 * 3_600_000;
 /// Between pulls without a reason.
 const PULL_EVERY_MS: i64 = 15 * 60_000;
 /// Messages older than this are stored without an answer of the bot.
-const STALE_MS: i64 = 24 * 3_600_000;
+pub const STALE_MS: i64 = 24 * 3_600_000;
 /// LIDs asked about in one look; each is asked again later and later.
 const LIDS: usize = 10;
 
@@ -68,6 +69,7 @@ impl Watch {
         let phone = state["me"]["id"].as_str().and_then(|id| id.split(['@', ':']).next()).and_then(Phone::from_digits);
         let lid = waha::lid_of(state["me"]["lid"].as_str());
         let engine = state["engine"]["engine"].as_str().map(str::to_owned);
+        let channel = &Channel { engine: engine.clone().or_else(|| channel.engine.clone()), ..channel.clone() };
         let (word, was) = (status.clone(), channel.status.clone());
         app.store.write_blocking(move |tx| -> Result<(), StoreError> {
             if let Some(engine) = &engine {
@@ -82,14 +84,19 @@ impl Watch {
         let started = waha.started_at().unwrap_or(None);
         let restarted = started.is_some() && started != channel.gateway_started_at;
         let came_back = was != "WORKING";
-        let late = channel.reconciled_to_at.is_none_or(|at| app.now_ms() - at > PULL_EVERY_MS);
+        let late = channel.reconciled_to_at.is_none_or(|at| (app.now_ms() - at).abs() > PULL_EVERY_MS);
         // the first look after our own start: what came while we were away is only in the history
         let we_were_away = self.looked.insert(id);
         if restarted || came_back || late || we_were_away {
-            let found = pull(app, channel, waha)?;
-            let now = app.now_ms();
+            let now = app.now_ms(); // before: what arrives meanwhile lies behind the mark
+            let Pulled { found, whole } = pull(app, channel, waha)?;
+            if !whole {
+                tracing::warn!(found, "the history pull ended early and will be made again");
+            }
             app.store.write_blocking(move |tx| -> Result<(), StoreError> {
-                tx.execute("UPDATE channel SET gateway_started_at = ifnull(?2, gateway_started_at), reconciled_to_at = ?3 WHERE id = ?1", (id, started, now))?;
+                if whole {
+                    tx.execute("UPDATE channel SET gateway_started_at = ifnull(?2, gateway_started_at), reconciled_to_at = ?3 WHERE id = ?1", (id, started, now))?;
+                }
                 if found > 0 {
                     tx.audit("system", "history.pulled", &format!("channel:{id}"), &json!({"messages": found}).to_string())?;
                 }
@@ -126,31 +133,80 @@ impl Watch {
     }
 }
 
-/// Pulls what is newer than the last known point; returns how many messages were news.
-fn pull(app: &App, channel: &Channel, waha: &Waha) -> anyhow::Result<usize> {
-    let settings = app.settings();
-    let since = channel.reconciled_to_at.unwrap_or(app.now_ms() - FIRST_PULL_MS) - OVERLAP_MS;
-    let quiet_ms = settings.on("bot.enabled").then(|| settings.int("bot.quiet_ms"));
+/// What a pull brought.
+struct Pulled {
+    /// Messages that were news.
+    found: usize,
+    /// It got to the end, so the mark may move.
+    whole: bool,
+}
+
+/// Pulls what is newer than the last known point. Doing it again costs time only: every message is stored once.
+fn pull(app: &App, channel: &Channel, waha: &Waha) -> anyhow::Result<Pulled> {
+    // a mark in the future is one a wrong clock has set
+    let since = channel.reconciled_to_at.map_or(app.now_ms() - FIRST_PULL_MS, |mark| mark.min(app.now_ms())) - OVERLAP_MS;
     let mut found = 0;
-    for page in 0..MOST_PAGES {
-        if app.is_stopping() {
-            break;
+    let chats = match waha_knows_all_chats(channel.engine.as_deref()) {
+        true => vec!["all".to_owned()],
+        false => chats_since(waha, since)?,
+    };
+    for chat in chats {
+        let mut offset = 0;
+        loop {
+            if app.is_stopping() || offset >= MOST {
+                return Ok(Pulled { found, whole: false });
+            }
+            let history = waha.history(&chat, since, PAGE, offset)?;
+            // oldest first, whatever order the engine gives
+            let mut messages = history.messages;
+            messages.sort_by_key(|message| message["timestamp"].as_f64().unwrap_or(0.0) as i64);
+            for payload in messages {
+                found += usize::from(take(app, channel, waha, payload)?);
+            }
+            if history.count == 0 {
+                break;
+            }
+            offset += PAGE; // by the page's size, also when it came short
         }
-        let history = waha.history(since, PAGE, page * PAGE)?;
-        // oldest first, whatever order the engine gives
-        let mut messages = history.messages;
-        messages.sort_by_key(|message| message["timestamp"].as_f64().unwrap_or(0.0) as i64);
-        for payload in messages {
-            let envelope = json!({"event": "message.any", "session": waha.session, "payload": payload});
-            let Ok(delivery) = waha::parse(&envelope) else { continue };
-            let raw = Value::to_string(&envelope);
-            let rules = Rules { quiet_ms, stale_after_ms: Some(STALE_MS) };
+    }
+    Ok(Pulled { found, whole: true })
+}
+
+/// Stores one message of the history; says whether it was news. What cannot be read is kept for a person, once.
+fn take(app: &App, channel: &Channel, waha: &Waha, payload: Value) -> Result<bool, StoreError> {
+    let settings = app.settings();
+    let envelope = json!({"event": "message.any", "session": waha.session, "engine": channel.engine, "payload": payload});
+    let raw = Value::to_string(&envelope);
+    let rules = Rules { quiet_ms: settings.on("bot.enabled").then(|| settings.int("bot.quiet_ms")), stale_after_ms: Some(STALE_MS) };
+    match waha::parse(&envelope) {
+        Ok(delivery) => {
             let receipt = app.store.write_blocking(move |tx| intake::take(tx, &delivery, raw.as_bytes(), rules))?;
-            found += usize::from(matches!(receipt, Receipt::Message { .. }));
+            Ok(matches!(receipt, Receipt::Message { .. }))
         }
-        if history.count == 0 {
+        Err(why) => {
+            let session = waha.session.clone();
+            app.store.write_blocking(move |tx| quarantine::keep_once(tx, "message.any", &session, &why.to_string(), raw.as_bytes()))?;
+            Ok(false)
+        }
+    }
+}
+
+/// Engines that give the messages of all chats at once (WAHA docs, "Get messages": `chatId=all`).
+fn waha_knows_all_chats(engine: Option<&str>) -> bool {
+    matches!(engine, None | Some("GOWS" | "NOWEB"))
+}
+
+/// Personal chats in which something happened since then.
+fn chats_since(waha: &Waha, since_ms: i64) -> anyhow::Result<Vec<String>> {
+    let mut wanted = Vec::new();
+    for page in 0..MOST / PAGE {
+        let chats = waha.chats(PAGE, page * PAGE)?;
+        let is_last = chats.is_empty();
+        let is_personal = |chat: &str| chat.ends_with("@c.us") || chat.ends_with("@lid");
+        wanted.extend(chats.into_iter().filter(|(chat, last)| is_personal(chat) && last.is_none_or(|last| last >= since_ms / 1000)).map(|(chat, _)| chat));
+        if is_last {
             break;
         }
     }
-    Ok(found)
+    Ok(wanted)
 }

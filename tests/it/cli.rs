@@ -85,6 +85,23 @@ fn exports_are_atomic_neutral_and_remember_where_they_were() {
     assert_eq!(first.lines().count(), first.matches("\r\n").count());
     assert!(app.cli(&["export", "messages", "--out", path, "--since", "last"]).status.success());
     assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 1, "nothing new since");
+    // a state that changes is brought again, whenever it was made
+    let states = |what: &str| {
+        let out = app.cli(&["export", what, "--format", "jsonl", "--since", "last"]);
+        text(&out.stdout).lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()).collect::<Vec<_>>()
+    };
+    app.customer_writes("6281200000001", "X2", "saya mau bicara dengan orang");
+    app.wait("an escalation", std::time::Duration::from_secs(10), |app| app.export("escalations").iter().any(|row| row["reason"] == "human_requested"));
+    let before = states("escalations");
+    assert!(before.iter().any(|row| row["resolved_at"].is_null()), "{before:?}");
+    assert_eq!(states("escalations"), Vec::<serde_json::Value>::new());
+    assert_eq!(app.api("POST", "/api/conversations/conv_1/release", Some(serde_json::json!({"to": "bot"}))).0, 200);
+    let after = states("escalations");
+    assert!(!after.is_empty() && after.iter().all(|row| row["resolved_at"].is_string()), "{after:?}");
+    for private in [file.clone(), app.store().join("kafilah.db"), app.store().join("kafilah.db-wal"), app.store().join("secret.key")] {
+        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&private).unwrap().permissions());
+        assert_eq!(mode & 0o077, 0, "{}", private.display());
+    }
     assert!(!app.cli(&["export", "messages", "--out", "/no/such/folder/x.csv"]).status.success());
     assert!(!app.cli(&["export", "nothing"]).status.success());
     assert!(app.cli(&["export", "messages", "--format", "xlsx", "--out", app.dir.path().join("p.xlsx").to_str().unwrap()]).status.success());
@@ -114,6 +131,18 @@ fn a_backup_of_the_running_store_restores_to_what_was() {
     assert!(run(&elsewhere.path().join("data"), &["restore", file.to_str().unwrap()], "").status.success());
     std::fs::write(&file, b"not a backup").unwrap();
     assert!(!run(&elsewhere.path().join("data2"), &["restore", file.to_str().unwrap()], "").status.success());
+}
+
+#[test]
+fn looking_at_what_is_not_there_makes_nothing_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let nowhere = dir.path().join("nowhere");
+    for args in [&["get"][..], &["export", "messages"], &["backup", "--out", "x.db"], &["doctor"]] {
+        assert_eq!(run(&nowhere, args, "").status.code(), Some(1), "{args:?}");
+        assert!(!nowhere.exists(), "{args:?} made a store");
+    }
+    let said: serde_json::Value = serde_json::from_slice(&run(&nowhere, &["doctor", "--json"], "").stdout).expect("JSON also when there is no store");
+    assert_eq!((&said["ok"], &said["checks"][0]["verdict"]), (&serde_json::json!(false), &serde_json::json!("failed")), "{said}");
 }
 
 #[test]

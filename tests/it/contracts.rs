@@ -124,3 +124,116 @@ fn analytics_state_both_views_and_what_they_mean() {
     assert!(seen["common_questions"].as_array().unwrap().iter().any(|question| question["question_pattern"] == "ask_hotel"), "{}", seen["common_questions"]);
     assert_eq!(app.api("GET", "/api/marketing/analytics?since=kemarin", None).1["error"]["field"], "since");
 }
+
+/// Every JSON route and method of openapi.json that wants a token, with the least role that may use it.
+const ROUTES: &[(&str, &str, &str)] = &[
+    ("POST", "/api/ai/process-message", "cs"),
+    ("GET", "/api/packages", "viewer"),
+    ("GET", "/api/packages/UMR_X_2030_Y", "viewer"),
+    ("PUT", "/api/packages/UMR_X_2030_Y", "sales_admin"),
+    ("PATCH", "/api/packages/UMR_X_2030_Y", "sales_admin"),
+    ("POST", "/api/marketing/leads", "cs"),
+    ("GET", "/api/marketing/analytics", "viewer"),
+    ("GET", "/api/marketing/dashboard", "viewer"),
+    ("POST", "/api/conversations/handover", "cs"),
+    ("GET", "/api/conversations/conv_1", "viewer"),
+    ("POST", "/api/conversations/conv_1/messages", "cs"),
+    ("POST", "/api/conversations/conv_1/release", "cs"),
+];
+
+#[test]
+fn every_route_asks_who_is_there_before_it_reads_a_word() {
+    let app = Kafilah::start();
+    let described: Value = app.call("GET", "/openapi.json", &[], None).json();
+    let guarded: usize = described["paths"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .filter(|(path, _)| path.starts_with("/api/") && !path.contains("/webhook") && !path.contains("/test/"))
+        .map(|(_, methods)| methods.as_object().unwrap().keys().filter(|key| *key != "parameters").count())
+        .sum();
+    assert_eq!(ROUTES.len(), guarded, "a route was added: give it a line here");
+    let order = ["viewer", "cs", "sales_admin", "marketing_admin", "system_admin"];
+    let tokens: Vec<String> = order
+        .iter()
+        .map(|role| String::from_utf8(app.cli(&["token", "create", "--role", role, "--name", role]).stdout).unwrap().trim().to_owned())
+        .collect();
+    for (method, path, least) in ROUTES {
+        let send = |token: Option<&str>| {
+            let authorization = token.map(|token| format!("Bearer {token}"));
+            let headers: Vec<(&str, &str)> = authorization.iter().map(|value| ("authorization", value.as_str())).collect();
+            // a body no handler would take, so that whoever is let in changes nothing
+            let body = (*method != "GET").then_some(b"not json".as_slice());
+            app.call(method, path, &headers, body).status
+        };
+        assert_eq!(send(None), 401, "{method} {path} without a token");
+        assert_eq!(send(Some("made-up")), 401, "{method} {path} with a made-up token");
+        let least = order.iter().position(|role| role == least).unwrap();
+        for (at, token) in tokens.iter().enumerate() {
+            let status = send(Some(token));
+            let (forbidden, wanted) = (status == 403, at < least);
+            assert_eq!(forbidden, wanted, "{method} {path} as {}: {status}", order[at]);
+            assert!(forbidden || method == &"GET" || status == 400, "{method} {path} as {}: {status}", order[at]);
+        }
+    }
+}
+
+#[test]
+fn wrong_bodies_are_told_what_is_wrong_in_plain_words() {
+    let app = Kafilah::start();
+    app.customer_writes("6281200000001", "W1", "halo");
+    let (status, answer) = app.api("POST", "/api/conversations/conv_1/release", Some(json!({"to": 5})));
+    assert_eq!((status, &answer["error"]["field"]), (422, &json!("to")), "{answer}");
+    for (method, path, body, field) in [
+        ("POST", "/api/marketing/leads", json!({"phone": 5}), "phone"),
+        ("POST", "/api/marketing/leads", json!({}), "phone"),
+        ("POST", "/api/ai/process-message", json!({"message": []}), "message"),
+        ("POST", "/api/conversations/handover", json!({"conversation_id": "conv_1", "assigned_to": {}}), "assigned_to"),
+        ("POST", "/api/conversations/conv_1/messages", json!({"text": null}), "text"),
+        ("PUT", "/api/packages/UMR_MEI_2030_HEMAT", json!({"name": "X", "price_idr": "murah", "departs": "2030-05-01", "days": 9}), "price_idr"),
+        ("PATCH", "/api/packages/UMR_APR_2030_HEMAT", json!({"departs": "besok"}), "departs"),
+    ] {
+        let (status, answer) = app.api(method, path, Some(body.clone()));
+        assert_eq!((status, &answer["error"]["field"]), (422, &json!(field)), "{path} {body}: {answer}");
+        let message = answer["error"]["message"].as_str().unwrap();
+        assert!(!["i64", "invalid type", "expected", "struct"].iter().any(|word| message.contains(word)), "{message}");
+    }
+    let token = format!("Bearer {}", app.token);
+    let deep = format!("{}1{}", "{\"a\":".repeat(80), "}".repeat(80));
+    for (kind, body, want) in [("application/json", deep.as_str(), 400), ("text/plain", "{}", 415), ("application/json", "[]", 422), ("application/json", "{\"a\"", 400)] {
+        let answer = app.call("POST", "/api/marketing/leads", &[("authorization", &token), ("content-type", kind)], Some(body.as_bytes()));
+        assert_eq!(answer.status, want, "{kind} {}", &body[..body.len().min(20)]);
+        assert!(answer.json()["error"]["message"].is_string());
+    }
+    let (status, answer) = app.api("PATCH", "/api/packages/UMR_APR_2030_HEMAT", Some(json!({"quota": 30, "brochure_color": "red"})));
+    assert_eq!((status, &answer["ignored_fields"]), (200, &json!(["brochure_color"])), "{answer}");
+    for (method, path, want) in [("GET", "/api/packages/%ff", 400), ("DELETE", "/api/packages", 405), ("GET", "/api/whatsapp/webhook", 405)] {
+        let (status, answer) = app.api(method, path, None);
+        assert_eq!(status, want, "{method} {path}");
+        assert!(answer["error"]["message"].is_string(), "{answer}");
+    }
+}
+
+#[test]
+fn a_long_conversation_is_read_page_by_page() {
+    let app = Kafilah::start_with(&[("bot.enabled", "off")]);
+    for n in 0..7 {
+        app.customer_writes("6281200000001", &format!("P{n}"), &format!("pesan {n}"));
+    }
+    let mut seen = Vec::new();
+    let mut before = String::new();
+    loop {
+        let (status, page) = app.api("GET", &format!("/api/conversations/conv_1?limit=3{before}"), None);
+        assert_eq!(status, 200, "{page}");
+        let texts: Vec<String> = page["messages"].as_array().unwrap().iter().map(|m| m["text"].as_str().unwrap().to_owned()).collect();
+        assert!(texts.len() <= 3);
+        seen.splice(0..0, texts);
+        match page["older_before"].as_i64() {
+            Some(id) => before = format!("&before={id}"),
+            None => break,
+        }
+    }
+    assert_eq!(seen, (0..7).map(|n| format!("pesan {n}")).collect::<Vec<_>>());
+    assert_eq!(app.api("GET", "/api/conversations/conv_1?limit=0", None).0, 422);
+    assert_eq!(app.api("GET", "/api/conversations/conv_1?before=999999", None).1["messages"], json!([]));
+}

@@ -115,11 +115,32 @@ fn a_gateway_that_is_down_holds_everything_and_the_acks_do_not_wait() {
 
 #[test]
 fn history_brings_what_the_webhook_missed() {
+    for engine in ["GOWS", "WEBJS"] {
+        history_brings(engine);
+    }
+}
+
+fn history_brings(engine: &str) {
     let mut app = Kafilah::start();
     app.stop();
+    app.waha.memory().chaos.engine = engine.into();
     app.waha.memory().history = vec![message("6281200000060", "H2", "UMR_APR_2030_HEMAT"), message("6281200000061", "H1", "halo")];
     app.waha.memory().lids.insert("200000000000099".into(), "6281200000062".into());
     app.boot();
     app.wait("the history", Duration::from_secs(20), |app| app.export("messages").iter().filter(|row| row["direction"] == "in").count() == 2);
     app.wait_delivered(2);
+}
+
+#[test]
+fn what_the_history_holds_and_nobody_can_read_waits_for_a_person() {
+    let mut app = Kafilah::start();
+    app.stop();
+    let mut strange = message("6281200000063", "H4", "x");
+    strange["body"] = json!({"text": "in a shape no engine sends"});
+    app.waha.memory().history = vec![strange, message("6281200000064", "H3", "halo")];
+    app.boot();
+    app.wait("the history", Duration::from_secs(20), |app| app.export("messages").iter().any(|row| row["direction"] == "in"));
+    let kept = app.export("quarantine");
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    assert_eq!(kept[0]["reason"], "wrong_type");
 }

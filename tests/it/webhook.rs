@@ -38,6 +38,19 @@ fn signatures_tokens_and_bad_bodies_get_clear_answers() {
         let (status, answer) = app.webhook_raw(bad);
         assert_eq!((status, answer["status"].as_str()), (200, Some("quarantined")), "{answer}");
     }
+    // content of a type no engine sends would be lost in the reading
+    for (part, value) in [("body", json!({"text": "halo"})), ("body", json!(5)), ("timestamp", json!([1])), ("from", json!(62)), ("fromMe", json!("no"))] {
+        let mut payload = message("6281200000001", "A2", "halo");
+        payload[part] = value;
+        let body = json!({"event": "message.any", "session": "default", "payload": payload}).to_string();
+        let (status, answer) = app.webhook_raw(body.as_bytes());
+        assert_eq!((status, &answer["status"], &answer["reason"]), (200, &json!("quarantined"), &json!("wrong_type")), "{part}: {answer}");
+        let refused = app.call("POST", "/api/whatsapp/webhook", &[("authorization", &token)], Some(body.as_bytes()));
+        assert_eq!((refused.status, &refused.json()["error"]["field"]), (422, &json!(format!("payload.{part}"))));
+    }
+    let session = json!({"event": "message.any", "session": 5, "payload": message("6281200000001", "A2", "halo")}).to_string();
+    assert_eq!(app.webhook_raw(session.as_bytes()).1["status"], "quarantined");
+    assert_eq!(app.export("quarantine").len(), 10, "all of them kept, with their bytes");
     assert_eq!(app.export("messages").iter().filter(|row| row["direction"] == "in").count(), 1);
 }
 

@@ -4,7 +4,13 @@ use crate::app::App;
 use crate::people::user::{self, Role};
 use crate::web::error::ApiError;
 use crate::web::policy::{self, Action};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::HeaderMap;
+use axum::http::request::Parts;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::MethodRouter;
+use std::sync::Arc;
 
 /// A program that came with a valid token.
 #[derive(Clone, Debug)]
@@ -33,4 +39,26 @@ pub async fn allowed(app: &App, headers: &HeaderMap, action: Action) -> Result<C
         return Err(ApiError::new(403, "forbidden", format!("the role {} may not do this", role.as_str())));
     }
     Ok(Caller { actor: format!("token:{id}"), user_id: None, role })
+}
+
+/// A route only for those who may do `action`. Asked before anything of the body is read, so that a stranger learns nothing.
+pub fn need(app: &Arc<App>, action: Action, route: MethodRouter<Arc<App>>) -> MethodRouter<Arc<App>> {
+    route.route_layer(middleware::from_fn_with_state(Arc::clone(app), move |State(app): State<Arc<App>>, mut request: Request, next: Next| async move {
+        match allowed(&app, request.headers(), action).await {
+            Ok(caller) => {
+                request.extensions_mut().insert(caller);
+                next.run(request).await
+            }
+            Err(error) => Response::into_response(error.into_response()),
+        }
+    }))
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    /// The caller [`need`] let in. A route without it lets nobody in.
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get().cloned().ok_or_else(ApiError::unauthorized)
+    }
 }

@@ -1,6 +1,7 @@
 //! `POST /api/test/clock {"now": RFC3339}`: only with `--test-clock`. Sets the wall clock; timeouts do not move.
 
 use super::auth;
+use super::body::JsonBody;
 use crate::app::App;
 use crate::web::error::ApiError;
 use crate::web::policy::Action;
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// The handler.
-pub async fn set(State(app): State<Arc<App>>, headers: HeaderMap, Json(body): Json<Value>) -> Result<Json<Value>, ApiError> {
+pub async fn set(State(app): State<Arc<App>>, headers: HeaderMap, JsonBody(body): JsonBody<Value>) -> Result<Json<Value>, ApiError> {
     let loopback = app.listen.get().is_some_and(|address| address.ip().is_loopback());
     if auth::bearer(&headers).is_some() || !loopback {
         auth::allowed(&app, &headers, Action::Administer).await?;

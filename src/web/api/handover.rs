@@ -1,15 +1,14 @@
 //! `POST /api/conversations/handover`: a person gets a conversation, with a note, at once or not at all.
 
-use super::auth;
+use super::auth::Caller;
+use super::body::JsonBody;
 use crate::app::App;
 use crate::chat::conversation;
 use crate::chat::handover::{self, AssignError};
 use crate::people::user;
 use crate::web::error::ApiError;
-use crate::web::policy::Action;
 use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -33,8 +32,7 @@ impl From<AssignError> for ApiError {
 }
 
 /// The handler. A name nobody bears hands the conversation to the whole team, and says so.
-pub async fn post(State(app): State<Arc<App>>, headers: HeaderMap, Json(body): Json<Body>) -> Result<Json<Value>, ApiError> {
-    let caller = auth::allowed(&app, &headers, Action::Chat).await?;
+pub async fn post(State(app): State<Arc<App>>, caller: Caller, JsonBody(body): JsonBody<Body>) -> Result<Json<Value>, ApiError> {
     let id = conversation::parse_id(&body.conversation_id).ok_or_else(|| ApiError::not_found("the conversation"))?;
     let wanted = body.assigned_to.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
     let note = body.handover_notes.map(|note| crate::kernel::text::clean(note.trim(), 4_000)).filter(|note| !note.is_empty());

@@ -1,6 +1,7 @@
 //! `POST /api/marketing/leads`: another program, or the bot elsewhere, reports a lead. Once a phone, whatever is sent twice.
 
-use super::auth;
+use super::auth::Caller;
+use super::body::JsonBody;
 use crate::app::App;
 use crate::chat::inbound::Party;
 use crate::chat::phase::Phase;
@@ -10,10 +11,9 @@ use crate::kernel::text;
 use crate::people::contact::NameSource;
 use crate::people::{contact, identity};
 use crate::web::error::ApiError;
-use crate::web::policy::Action;
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use rusqlite::OptionalExtension;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -35,8 +35,7 @@ pub struct Body {
 const PLACEHOLDERS: &[&str] = &["from whatsapp", "whatsapp", "unknown", "customer", "-", "n/a"];
 
 /// The handler.
-pub async fn post(State(app): State<Arc<App>>, headers: HeaderMap, Json(body): Json<Body>) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let caller = auth::allowed(&app, &headers, Action::Chat).await?;
+pub async fn post(State(app): State<Arc<App>>, caller: Caller, JsonBody(body): JsonBody<Body>) -> Result<(StatusCode, Json<Value>), ApiError> {
     let phone = Phone::parse(&body.phone).ok_or_else(|| ApiError::field("phone", "phone: a number such as 6281234567890"))?;
     let phase = match body.phase.as_deref() {
         None => Phase::Leads,

@@ -1,13 +1,13 @@
 //! `GET /api/packages`, `GET|PUT|PATCH /api/packages/{CODE}`.
 
-use super::auth;
+use super::auth::Caller;
+use super::body::JsonBody;
 use crate::app::App;
 use crate::travel::package::{self, Package, PackageError};
 use crate::web::error::ApiError;
-use crate::web::policy::Action;
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -17,41 +17,44 @@ fn shown(package: &Package) -> Value {
     value
 }
 
+/// The package as it stands now, and the fields of the body that are none of a package's.
+fn answer(package: &Package, sent: &Value) -> Value {
+    let mut value = shown(package);
+    let ignored: Vec<&String> = sent.as_object().into_iter().flatten().map(|(name, _)| name).filter(|name| value.get(name.as_str()).is_none()).collect();
+    value["ignored_fields"] = json!(ignored);
+    value
+}
+
 /// All packages.
-pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<Value>, ApiError> {
-    auth::allowed(&app, &headers, Action::View).await?;
+pub async fn list(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiError> {
     let packages = app.store.read(package::list).await?;
     Ok(Json(json!({"packages": packages.iter().map(|(_, package)| shown(package)).collect::<Vec<_>>()})))
 }
 
 /// One package.
-pub async fn get(State(app): State<Arc<App>>, headers: HeaderMap, Path(code): Path<String>) -> Result<Json<Value>, ApiError> {
-    auth::allowed(&app, &headers, Action::View).await?;
+pub async fn get(State(app): State<Arc<App>>, Path(code): Path<String>) -> Result<Json<Value>, ApiError> {
     let found = app.store.read(move |connection| package::find(connection, &code)).await?;
     found.map(|(_, package)| Json(shown(&package))).ok_or_else(|| ApiError::not_found("the package"))
 }
 
 /// Writes a whole package (PUT): 201 when new.
-pub async fn put(State(app): State<Arc<App>>, headers: HeaderMap, Path(code): Path<String>, Json(mut body): Json<Value>) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let caller = auth::allowed(&app, &headers, Action::EditCatalog).await?;
-    if body.is_object() {
-        if body["code"].as_str().is_some_and(|inner| !inner.trim().eq_ignore_ascii_case(code.trim())) {
-            return Err(ApiError::field("code", "code: differs from the one in the address"));
-        }
-        body["code"] = code.into();
+pub async fn put(State(app): State<Arc<App>>, caller: Caller, Path(code): Path<String>, JsonBody(mut body): JsonBody<Value>) -> Result<(StatusCode, Json<Value>), ApiError> {
+    if body["code"].as_str().is_some_and(|inner| !inner.trim().eq_ignore_ascii_case(code.trim())) {
+        return Err(ApiError::field("code", "code: differs from the one in the address"));
     }
+    body["code"] = code.into();
     let package = Package::from_json(None, &body)?;
     let kept = package.clone();
     let new = app.store.write(move |tx| -> Result<bool, PackageError> { Ok(package::put(tx, &caller.actor, &package)?) }).await?;
-    Ok((if new { StatusCode::CREATED } else { StatusCode::OK }, Json(shown(&kept))))
+    Ok((if new { StatusCode::CREATED } else { StatusCode::OK }, Json(answer(&kept, &body))))
 }
 
 /// Changes the fields that are there (PATCH).
-pub async fn patch(State(app): State<Arc<App>>, headers: HeaderMap, Path(code): Path<String>, Json(body): Json<Value>) -> Result<Json<Value>, ApiError> {
-    let caller = auth::allowed(&app, &headers, Action::EditCatalog).await?;
+pub async fn patch(State(app): State<Arc<App>>, caller: Caller, Path(code): Path<String>, JsonBody(body): JsonBody<Value>) -> Result<Json<Value>, ApiError> {
     if body["code"].as_str().is_some_and(|inner| !inner.trim().eq_ignore_ascii_case(code.trim())) {
         return Err(ApiError::field("code", "code: a package keeps its code"));
     }
+    let sent = body.clone();
     let changed = app
         .store
         .write(move |tx| -> Result<Package, PackageError> {
@@ -61,5 +64,5 @@ pub async fn patch(State(app): State<Arc<App>>, headers: HeaderMap, Path(code): 
             Ok(after)
         })
         .await?;
-    Ok(Json(shown(&changed)))
+    Ok(Json(answer(&changed, &sent)))
 }

@@ -1,7 +1,7 @@
 //! `POST /api/ai/process-message`: what the bot would say to a message, for callers who deliver the answer themselves.
 //! With `dry_run` nothing is written; without it the exchange is recorded as if it had come over WhatsApp.
 
-use super::auth;
+use super::body::JsonBody;
 use crate::app::App;
 use crate::bot::{self, TurnContext};
 use crate::chat::conversation::{self, Conversation};
@@ -12,11 +12,9 @@ use crate::chat::turn::{self, Decision, Delivery, Heard};
 use crate::kernel::ids;
 use crate::kernel::phone::Phone;
 use crate::web::error::ApiError;
-use crate::web::policy::Action;
 use crate::worker::turns;
 use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -37,8 +35,7 @@ pub struct Body {
 const MOST_ROUNDS: usize = 4;
 
 /// The handler.
-pub async fn post(State(app): State<Arc<App>>, headers: HeaderMap, Json(body): Json<Body>) -> Result<Json<Value>, ApiError> {
-    auth::allowed(&app, &headers, Action::Chat).await?;
+pub async fn post(State(app): State<Arc<App>>, JsonBody(body): JsonBody<Body>) -> Result<Json<Value>, ApiError> {
     if body.message.trim().is_empty() || body.message.len() > crate::kernel::text::MAX_TEXT {
         return Err(ApiError::field("message", "message: 1 byte to 64 KiB of text"));
     }

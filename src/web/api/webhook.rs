@@ -1,11 +1,12 @@
 //! `POST /api/whatsapp/webhook`: signature over the raw bytes, parse, one transaction, commit, then 200.
 //! Nothing is kept "to be stored later".
 
-use super::auth;
+use super::{auth, body};
 use crate::app::App;
 use crate::chat::channel::SIMULATOR;
 use crate::chat::inbound::Delivery;
 use crate::chat::intake::{self, Receipt, Rules};
+use crate::chat::quarantine;
 use crate::web::error::ApiError;
 use crate::web::policy::Action;
 use crate::wire::{plain, signature, waha};
@@ -14,19 +15,10 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Request};
 use axum::response::{IntoResponse, Response};
-use bytes::BytesMut;
-use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-/// Largest body (Reliability sheet §2).
-pub const MAX_BODY: usize = 1 << 20;
-/// Time for the body to arrive.
-pub const BODY_TIME: Duration = Duration::from_secs(15);
-/// Deepest nesting.
-const MAX_DEPTH: usize = 64;
 /// Deliveries waiting for their commit; one more gets 503.
 const MAX_WAITING: u64 = 1_024;
 
@@ -54,14 +46,14 @@ pub async fn receive(State(app): State<Arc<App>>, request: Request<Body>) -> Res
 }
 
 async fn handle(app: &Arc<App>, request: Request<Body>) -> Result<(usize, Value), ApiError> {
-    let (parts, body) = request.into_parts();
-    let bytes = read_body(body, MAX_BODY).await?;
+    let (parts, sent) = request.into_parts();
+    let bytes = body::read(sent).await?;
     let proof = prove(app, &parts.headers, &bytes).await?;
     let settings = app.settings();
     let parsed = parse(&parts.headers, &bytes, &settings);
     let delivery = match parsed {
         Ok(delivery) => delivery,
-        Err(refusal) if proof == Proof::Signature => return quarantine(app, bytes, refusal).await,
+        Err(refusal) if proof == Proof::Signature => return put_aside(app, bytes, refusal).await,
         Err(refusal) => return Err(refusal.error),
     };
     if app.counters.waiting.fetch_add(1, Ordering::AcqRel) >= MAX_WAITING {
@@ -77,33 +69,6 @@ async fn handle(app: &Arc<App>, request: Request<Body>) -> Result<(usize, Value)
         Receipt::Duplicate => (1, json!({"status": "duplicate"})),
         Receipt::Ignored(reason) => (2, json!({"status": "ignored", "reason": reason})),
     })
-}
-
-/// What is read and thrown away of a body that is too large, so that its sender gets to hear why.
-const DISCARD: usize = 16 << 20;
-
-/// The whole body within `limit` bytes and [`BODY_TIME`].
-pub async fn read_body(body: Body, limit: usize) -> Result<Bytes, ApiError> {
-    tokio::time::timeout(BODY_TIME, collect(body, limit)).await.unwrap_or_else(|_| Err(ApiError::new(408, "body_timeout", "the body did not arrive within 15 seconds")))
-}
-
-async fn collect(mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
-    let mut whole = BytesMut::new();
-    let mut seen = 0;
-    while let Some(frame) = body.frame().await {
-        let Ok(frame) = frame else { return Err(ApiError::new(400, "body_broken", "the body broke off")) };
-        let Ok(data) = frame.into_data() else { continue };
-        seen += data.len();
-        if seen <= limit {
-            whole.extend_from_slice(&data);
-        } else if seen > DISCARD {
-            break;
-        }
-    }
-    if seen > limit {
-        return Err(ApiError::new(413, "body_too_large", format!("the body is larger than {limit} bytes")));
-    }
-    Ok(whole.freeze())
 }
 
 async fn prove(app: &App, headers: &HeaderMap, bytes: &[u8]) -> Result<Proof, ApiError> {
@@ -128,6 +93,13 @@ async fn prove(app: &App, headers: &HeaderMap, bytes: &[u8]) -> Result<Proof, Ap
     Err(ApiError::new(401, "unsigned", "sign the body (X-Webhook-Hmac) or send a bearer token"))
 }
 
+/// Reads a quarantined body again, by the rules of today.
+///
+/// Errors: the name of why it still cannot be read.
+pub fn read_again(bytes: &[u8], settings: &crate::db::setting::Settings) -> Result<Delivery, &'static str> {
+    parse(&HeaderMap::new(), bytes, settings).map_err(|refusal| refusal.reason)
+}
+
 /// Why a body was not taken, in the two forms it may be needed.
 struct Refusal {
     error: ApiError,
@@ -138,13 +110,7 @@ struct Refusal {
 
 fn parse(headers: &HeaderMap, bytes: &[u8], settings: &crate::db::setting::Settings) -> Result<Delivery, Refusal> {
     let refuse = |status, code, message: &str, reason| Refusal { error: ApiError::new(status, code, message), reason, event: None, session: None };
-    let kind = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or("application/json");
-    if !kind.to_ascii_lowercase().split(';').next().unwrap_or("").trim().ends_with("json") {
-        return Err(refuse(415, "not_json", "send the body as application/json", "content_type"));
-    }
-    if is_too_deep(bytes) {
-        return Err(refuse(400, "too_deep", "the JSON is nested deeper than 64 levels", "too_deep"));
-    }
+    body::check_json(headers, bytes).map_err(|error| Refusal { reason: error.code(), error, event: None, session: None })?;
     let body: Value = serde_json::from_slice(bytes).map_err(|_| refuse(400, "bad_json", "the body is not valid JSON", "json_syntax"))?;
     if !body.is_object() {
         return Err(refuse(422, "not_an_object", "the body must be a JSON object", "not_an_envelope"));
@@ -167,49 +133,19 @@ fn parse(headers: &HeaderMap, bytes: &[u8], settings: &crate::db::setting::Setti
             waha::Unreadable::MessageIdMissing => "message_id_missing",
             waha::Unreadable::ChatIdMissing => "chat_id_missing",
             waha::Unreadable::FieldMissing => "field_missing",
+            waha::Unreadable::WrongType(_) => "wrong_type",
         };
-        Refusal { error: ApiError::new(422, reason, format!("this event cannot be read: {}", reason.replace('_', " "))), reason, event: name("event"), session: name("session") }
+        let error = match why.field() {
+            Some(field) => ApiError::new(422, reason, format!("this event cannot be read: {} ({field})", reason.replace('_', " "))).about(field),
+            None => ApiError::new(422, reason, format!("this event cannot be read: {}", reason.replace('_', " "))),
+        };
+        Refusal { error, reason, event: name("event"), session: name("session") }
     })
 }
 
-/// Nesting deeper than [`MAX_DEPTH`], found without building anything.
-fn is_too_deep(bytes: &[u8]) -> bool {
-    let (mut depth, mut in_text, mut escaped) = (0usize, false, false);
-    for byte in bytes {
-        match (in_text, byte) {
-            (true, _) if escaped => escaped = false,
-            (true, b'\\') => escaped = true,
-            (true, b'"') => in_text = false,
-            (false, b'"') => in_text = true,
-            (false, b'{' | b'[') => {
-                depth += 1;
-                if depth > MAX_DEPTH {
-                    return true;
-                }
-            }
-            (false, b'}' | b']') => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    false
-}
-
 /// Authentic but unreadable: kept for a person, answered 200 so that the gateway does not repeat it.
-async fn quarantine(app: &App, bytes: Bytes, refusal: Refusal) -> Result<(usize, Value), ApiError> {
+async fn put_aside(app: &App, bytes: Bytes, refusal: Refusal) -> Result<(usize, Value), ApiError> {
     let reason = refusal.reason;
-    app.store.write(move |tx| intake::quarantine(tx, refusal.event.as_deref(), refusal.session.as_deref(), reason, &bytes)).await?;
+    app.store.write(move |tx| quarantine::keep(tx, refusal.event.as_deref(), refusal.session.as_deref(), reason, &bytes)).await?;
     Ok((3, json!({"status": "quarantined", "reason": reason})))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn depth_is_counted_outside_of_text() {
-        assert!(!is_too_deep("[".repeat(64).as_bytes()));
-        assert!(is_too_deep("[".repeat(65).as_bytes()));
-        let text = format!("{{\"a\":\"{}\\\"{}\"}}", "[".repeat(100), "{".repeat(100));
-        assert!(!is_too_deep(text.as_bytes()));
-    }
 }

@@ -52,6 +52,8 @@ pub fn router(_: Arc<App>) -> Router<Arc<App>> {
         .route("/queue", get(queue::list))
         .route("/queue/{id}/retry", post(queue::retry))
         .route("/queue/{id}/discard", post(queue::discard))
+        .route("/queue/unread/{id}/again", post(queue::read_again))
+        .route("/queue/unread/{id}/discard", post(queue::throw_away))
         .route("/whatsapp", get(whatsapp::show).post(whatsapp::save))
         .route("/whatsapp/connect", post(whatsapp::connect))
         .route("/whatsapp/verb", post(whatsapp::verb))
