@@ -30,6 +30,18 @@ pub enum What {
     Purchases,
 }
 
+impl What {
+    /// Names of columns or fields that are read; others are told and left alone.
+    fn columns(self) -> &'static [&'static str] {
+        match self {
+            Self::Packages => Package::FIELDS,
+            Self::Campaigns => &["code", "name", "package_code", "source"],
+            Self::Contacts => &["phone", "contact_phone", "name", "email", "address"],
+            Self::Purchases => &["phone", "contact_phone", "name", "email", "address", "product", "quantity", "price_idr", "bought_on", "date"],
+        }
+    }
+}
+
 /// Options.
 #[derive(Args)]
 pub struct Options {
@@ -79,6 +91,13 @@ struct Person {
 /// Does it: a line per row that is wrong, then how many are new, changed, the same.
 pub fn run(dir: &DataDir, options: &Options) -> anyhow::Result<()> {
     let rows = read_rows(&options.file)?;
+    let mut strange: Vec<&String> = rows.iter().flat_map(|(_, row)| row.keys()).filter(|name| !options.what.columns().contains(&name.as_str())).collect();
+    strange.sort_unstable();
+    strange.dedup();
+    if !strange.is_empty() {
+        let list = |names: &mut dyn Iterator<Item = &str>| names.collect::<Vec<_>>().join(", ");
+        eprintln!("left out, because it is not known here: {} (known: {})", list(&mut strange.iter().map(|n| n.as_str())), list(&mut options.what.columns().iter().copied()));
+    }
     let mut good = Vec::with_capacity(rows.len());
     let mut wrong = 0;
     for (line, row) in &rows {
@@ -163,6 +182,8 @@ fn json_rows(whole: &str) -> anyhow::Result<Vec<(usize, Map<String, Value>)>> {
 }
 
 fn csv_rows(whole: &str) -> anyhow::Result<Vec<(usize, Map<String, Value>)>> {
+    // the reader would take the rest of the file as one cell and say nothing
+    anyhow::ensure!(whole.matches('"').count().is_multiple_of(2), "a quote (\") is opened and never closed: the file seems cut off; export it again");
     let first = whole.lines().next().unwrap_or("");
     let comma = if first.matches(';').count() > first.matches(',').count() { b';' } else { b',' };
     let mut reader = csv::ReaderBuilder::new().delimiter(comma).flexible(true).trim(csv::Trim::All).from_reader(whole.as_bytes());

@@ -59,6 +59,11 @@ fn an_import_is_all_or_nothing_with_a_line_per_wrong_row() {
     assert!(app.cli(&["import", "packages", file.to_str().unwrap()]).status.success());
     assert_eq!(app.api("GET", "/api/packages/UMR_MEI_2030_A", None).1["features"][1], "murah");
     let people = app.dir.path().join("kontak.csv");
+    std::fs::write(&people, "phone,name\n0812-0000-0009,\"Ibu Sari\n0812-0000-0010,Pak Adi\n").unwrap();
+    let cut = app.cli(&["import", "contacts", people.to_str().unwrap()]);
+    assert!(!cut.status.success() && text(&cut.stderr).contains("never closed"), "{}", text(&cut.stderr));
+    std::fs::write(&people, "phone,name,shoe_size\n0812-0000-0009,Ibu Sari,38\n").unwrap();
+    assert!(text(&app.cli(&["import", "contacts", people.to_str().unwrap(), "--dry-run"]).stderr).contains("shoe_size"));
     std::fs::write(&people, "phone,name\n0812-0000-0009,Ibu Sari\n").unwrap();
     assert!(app.cli(&["import", "contacts", people.to_str().unwrap()]).status.success());
     let sales = app.dir.path().join("beli.json");
