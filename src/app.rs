@@ -1,11 +1,15 @@
 //! What one running server holds: the store, the settings and catalogue of the moment, wakes for the workers, the
 //! live hub and a few counters. Made once by `serve` and shared by web and workers.
 
+use crate::chat::knowledge::KnowledgeCache;
+use crate::chat::prompt::PromptError;
+use crate::chat::{faq, prompt};
 use crate::db::setting::{SecretKey, Settings};
 use crate::db::{DataDir, Store, StoreError, event, setting};
 use crate::kernel::clock::Clock;
 use crate::travel::catalog::CatalogCache;
 use crate::wire::client::Http;
+use crate::worker::model::Model;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -72,6 +76,10 @@ pub struct App {
     pub store: Store,
     /// Packages of the moment.
     pub catalog: CatalogCache,
+    /// Prompt and questions of the moment.
+    pub knowledge: KnowledgeCache,
+    /// The model, and what is known of how it likes to be asked.
+    pub model: Model,
     /// For calls that leave.
     pub http: Http,
     /// Wakes the turn worker.
@@ -111,6 +119,8 @@ impl App {
         let app = Arc::new(Self {
             store,
             catalog: CatalogCache::default(),
+            knowledge: KnowledgeCache::default(),
+            model: Model::default(),
             http: Http::default(),
             turns: Wake::default(),
             media: Wake::default(),
@@ -126,6 +136,13 @@ impl App {
             settings: RwLock::new(Arc::new(settings)),
             key,
         });
+        let seeded = app.store.write_blocking(|tx| -> Result<(), PromptError> {
+            prompt::seed(tx)?;
+            faq::seed(tx).map_err(|error| PromptError::Db(StoreError::Unavailable(error.to_string())))
+        });
+        if let Err(error) = seeded {
+            tracing::warn!(%error, "the built-in prompt and questions were not put in place"); // a full disk: the server still reads
+        }
         let weak = Arc::downgrade(&app);
         app.store.writer().on_commit(Box::new(move |woken, live| {
             let Some(app) = weak.upgrade() else { return };

@@ -2,13 +2,26 @@
 
 pub mod code;
 pub mod decide;
+pub mod facts;
+pub mod figures;
+pub mod fixed;
+pub mod guard;
+pub mod package_text;
+pub mod proposal;
+pub mod reading;
 pub mod reply;
+pub mod rules;
 pub mod understand;
 
 use crate::chat::conversation::Conversation;
-use crate::chat::turn::Heard;
+use crate::chat::faq::Hit;
+use crate::chat::prompt::Release;
+use crate::chat::turn::{Decision, Heard, Said};
 use crate::travel::catalog::Catalog;
+use crate::wire::openai::Line;
 use chrono::NaiveDate;
+use guard::Breach;
+use proposal::Proposal;
 use std::sync::Arc;
 
 /// Everything a decision may look at: this conversation's data and the catalogue, nothing of anybody else.
@@ -30,10 +43,74 @@ pub struct TurnContext {
     pub licence: String,
     /// Its office address; empty when not set.
     pub address: String,
+    /// Its WhatsApp number; empty when not known.
+    pub phone: String,
+    /// Its public address on the web; empty when not set.
+    pub website: String,
+    /// What was said before, oldest first; loaded only where a model may be asked.
+    pub earlier: Vec<Said>,
+    /// What the model is told; none before the store has any.
+    pub prompt: Option<Arc<Release>>,
+    /// Published questions there are to search.
+    pub questions: i64,
+    /// A model may be asked in this turn.
+    pub may_ask: bool,
     /// Language when the customer's words do not tell.
     pub default_language: crate::kernel::language::Language,
     /// Send the picture with the facts as its caption instead of before them.
     pub image_caption: bool,
 }
 
-pub use decide::decide;
+impl TurnContext {
+    /// Whether everything a published text names is known.
+    pub fn can_say(&self, text: &str) -> bool {
+        !(text.contains("{licence}") && self.licence.is_empty() || text.contains("{address}") && self.address.is_empty())
+    }
+
+    /// A published text with the agency's own values in place of its merge tags.
+    pub fn with_agency(&self, text: &str) -> String {
+        text.replace("{agency}", &self.agency).replace("{licence}", &self.licence).replace("{address}", &self.address)
+    }
+}
+
+/// What a turn needs next.
+#[derive(Debug)]
+pub enum Step {
+    /// Nothing: it is decided.
+    Done(Box<Decision>),
+    /// An answer from outside; handed back to [`weigh`] with what has been found out so far.
+    Ask(Question, Box<Asked>),
+}
+
+/// A question to the world.
+#[derive(Debug)]
+pub enum Question {
+    /// Which published questions is this like?
+    Faq(String),
+    /// What would the model say?
+    Model(Vec<Line>),
+}
+
+/// Its answer.
+#[derive(Debug)]
+pub enum Answer {
+    /// Questions found, best first.
+    Faq(Vec<Hit>),
+    /// A proposal, or the name of why there is none.
+    Model(Result<Proposal, &'static str>),
+}
+
+/// What has been found out in this turn.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// Questions found for the customer's words.
+    pub hits: Vec<Hit>,
+    /// Packages the model has asked to see.
+    pub looked_up: Vec<String>,
+    /// What the guard blocked, proposal by proposal.
+    pub blocked: Vec<Vec<Breach>>,
+    /// Proposals asked for.
+    pub proposals: usize,
+}
+
+pub use decide::{decide, weigh};

@@ -42,6 +42,8 @@ pub struct Conversation {
     pub month: Option<String>,
     /// Code the bot asked about.
     pub suggested_code: Option<String>,
+    /// Package whose bundle has been sent.
+    pub bundle_code: Option<String>,
     /// Language of the last turn.
     pub language: Option<String>,
     /// Since when a person is awaited.
@@ -70,6 +72,7 @@ impl Default for Conversation {
             party_size: None,
             month: None,
             suggested_code: None,
+            bundle_code: None,
             language: None,
             waiting_since_at: None,
             first_code: None,
@@ -78,7 +81,7 @@ impl Default for Conversation {
 }
 
 const SELECT: &str = "SELECT id, contact_id, channel_id, chat_id, phase, package_code, handler, handler_at, last_in_id, last_in_at, answered_id, turn_due_at,
-    low_confidence, party_size, month, suggested_code, language, waiting_since_at, first_code FROM conversation";
+    low_confidence, party_size, month, suggested_code, language, waiting_since_at, first_code, bundle_code FROM conversation";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Conversation> {
     Ok(Conversation {
@@ -98,6 +101,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Conversation> {
         party_size: row.get(13)?,
         month: row.get(14)?,
         suggested_code: row.get(15)?,
+        bundle_code: row.get(19)?,
         language: row.get(16)?,
         waiting_since_at: row.get(17)?,
         first_code: row.get(18)?,
@@ -137,7 +141,7 @@ pub fn open(tx: &Tx<'_>, channel_id: i64, contact_id: i64, party: &Party, at: i6
 }
 
 /// Quiet windows that a customer who keeps typing can stretch the wait to.
-const MOST_QUIET_WINDOWS: i64 = 6;
+pub const MOST_QUIET_WINDOWS: i64 = 6;
 
 /// A customer's message came in: lists, unread count, the bot's turn or the person's clock.
 ///

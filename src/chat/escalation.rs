@@ -27,6 +27,10 @@ pub enum Reason {
     TurnFailed,
     /// More bot replies in an hour than allowed.
     TooManyReplies,
+    /// The model gave no usable answer, and nothing else had one.
+    LlmFailed,
+    /// The fact guard blocked what the model proposed, twice.
+    GuardBlocked,
 }
 
 impl Reason {
@@ -42,6 +46,8 @@ impl Reason {
             Self::MediaReceived => "media_received",
             Self::TurnFailed => "turn_failed",
             Self::TooManyReplies => "too_many_replies",
+            Self::LlmFailed => "llm_failed",
+            Self::GuardBlocked => "guard_blocked",
         }
     }
 }

@@ -24,6 +24,15 @@ pub struct Heard {
     pub extra: Option<Value>,
 }
 
+/// A message of before, in the same conversation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Said {
+    /// The customer wrote it; else the agency.
+    pub by_customer: bool,
+    /// Its words.
+    pub text: String,
+}
+
 /// Conversations whose quiet window is over.
 pub fn due(connection: &Connection, process_ms: i64, limit: usize) -> Result<Vec<i64>, StoreError> {
     let mut query = connection.prepare_cached("SELECT id FROM conversation WHERE turn_due_at IS NOT NULL AND turn_due_at <= ?1 ORDER BY turn_due_at LIMIT ?2")?;
@@ -48,6 +57,28 @@ pub fn heard(connection: &Connection, conversation: &Conversation) -> Result<Vec
         Ok(Heard { id: row.get(0)?, kind: row.get(1)?, text: row.get(2)?, extra: extra.and_then(|e| serde_json::from_str(&e).ok()) })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// What was said before the messages heard now, oldest first, at most `limit` messages with words.
+pub fn earlier(connection: &Connection, conversation: &Conversation, heard: &[Heard], limit: usize) -> Result<Vec<Said>, StoreError> {
+    let first = heard.first().map_or(i64::MAX, |message| message.id);
+    let mut query = connection.prepare_cached(
+        "SELECT direction = 'in', text FROM message WHERE conversation_id = ?1 AND id < ?2 AND text IS NOT NULL AND revoked_at IS NULL ORDER BY at DESC, id DESC LIMIT ?3",
+    )?;
+    let rows = query.query_map((conversation.id, first, limit as i64), |row| Ok(Said { by_customer: row.get(0)?, text: row.get(1)? }))?;
+    let mut said: Vec<Said> = rows.collect::<Result<_, _>>()?;
+    said.reverse();
+    Ok(said)
+}
+
+/// Takes a turn out of the line for `away_ms` while the model is asked. A newer message brings it back at once; so does a
+/// start of the program.
+pub fn set_aside(tx: &Tx<'_>, seen: &Conversation, away_ms: i64) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE conversation SET turn_due_at = ?2 WHERE id = ?1 AND turn_due_at <= ?3 AND last_in_id IS ?4 AND answered_id = ?5",
+        (seen.id, tx.process_ms + away_ms, tx.process_ms, seen.last_in_id, seen.answered_id),
+    )?;
+    Ok(())
 }
 
 /// Whether the bot has ever answered here, and how often since `since_ms`.
@@ -139,6 +170,12 @@ pub struct Decision {
     pub opt_out: bool,
     /// What was looked at, for "why?".
     pub trace: Value,
+    /// Release of the prompt that was in force.
+    pub prompt_version: Option<String>,
+    /// The published question that was the answer.
+    pub faq_id: Option<i64>,
+    /// Package whose bundle this turn sends.
+    pub bundle_code: Option<String>,
 }
 
 /// Turns in a row below the confidence floor after which the bot stops.
@@ -172,12 +209,23 @@ pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decis
         other => other.clone(),
     };
     tx.prepare_cached(
-        "INSERT INTO turn (conversation_id, at, from_id, to_id, decided_by, rule, confidence, language, intents, phase, escalation, trace) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        "INSERT INTO turn (conversation_id, at, from_id, to_id, decided_by, rule, confidence, language, intents, phase, escalation, trace, prompt_version)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     )?
     .execute(rusqlite::params![
-        seen.id, tx.now_ms, seen.answered_id, to_id, decision.decided_by, decision.rule, decision.confidence.clamp(0.0, 1.0), decision.language,
-        json!(decision.intents).to_string(), decision.phase.max(now.phase).as_str(), escalation.as_ref().map(|(reason, _)| reason.as_str()),
+        seen.id,
+        tx.now_ms,
+        seen.answered_id,
+        to_id,
+        decision.decided_by,
+        decision.rule,
+        decision.confidence.clamp(0.0, 1.0),
+        decision.language,
+        json!(decision.intents).to_string(),
+        decision.phase.max(now.phase).as_str(),
+        escalation.as_ref().map(|(reason, _)| reason.as_str()),
         (!decision.trace.is_null()).then(|| decision.trace.to_string()),
+        decision.prompt_version,
     ])?;
     let turn_id = tx.last_insert_rowid();
     let (first, last) = touch(tx, &now, &decision.touches)?;
@@ -232,15 +280,19 @@ pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decis
     tx.prepare_cached(
         "UPDATE conversation SET turn_due_at = NULL, turn_failures = 0, answered_id = ?2, package_code = ifnull(?3, package_code), suggested_code = ?4, party_size = ifnull(?5, party_size),
            month = ifnull(?6, month), language = ?7, low_confidence = ?8, first_code = ifnull(first_code, ?9), last_code = ifnull(?10, last_code),
-           unread_count = CASE WHEN ?11 THEN 0 ELSE unread_count END, last_message_id = ifnull(?12, last_message_id), last_at = CASE WHEN ?12 IS NULL THEN last_at ELSE max(last_at, ?13) END
-         WHERE id = ?1",
+           unread_count = CASE WHEN ?11 THEN 0 ELSE unread_count END, last_message_id = ifnull(?12, last_message_id), last_at = CASE WHEN ?12 IS NULL THEN last_at ELSE max(last_at, ?13) END,
+           bundle_code = ifnull(?14, bundle_code) WHERE id = ?1",
     )?
     .execute(rusqlite::params![
         seen.id, to_id, decision.package_code, decision.suggested_code, decision.party_size, decision.month, decision.language, low, first, last,
         answered && escalation.is_none(),
         last_message,
         tx.now_ms,
+        decision.bundle_code,
     ])?;
+    if let Some(id) = decision.faq_id {
+        super::faq::said(tx, id)?;
+    }
     phase::advance(tx, seen.id, now.phase, decision.phase, decision.trigger_message_id.or(seen.last_in_id), decision.rule, "bot")?;
     if decision.payment_intent {
         let report = lead::Report {
@@ -337,9 +389,12 @@ pub fn supersede(tx: &Tx<'_>, conversation_id: i64, message_id: i64, quiet_ms: i
     Ok(true)
 }
 
-/// After a start: due times beyond the longest quiet window come from a wrong clock.
+/// After a start: due times beyond the longest quiet window come from a wrong clock, or were with the model when the program ended.
 pub fn recover(tx: &Tx<'_>, quiet_ms: i64) -> Result<(), StoreError> {
-    tx.execute("UPDATE conversation SET turn_due_at = ?1 WHERE turn_due_at IS NOT NULL AND turn_due_at > ?1 + ?2", (tx.process_ms, quiet_ms.max(60_000)))?;
+    tx.execute(
+        "UPDATE conversation SET turn_due_at = ?1 WHERE turn_due_at IS NOT NULL AND turn_due_at > ?1 + ?2",
+        (tx.process_ms, quiet_ms.max(500) * conversation::MOST_QUIET_WINDOWS),
+    )?;
     tx.wake_turns();
     Ok(())
 }

@@ -6,13 +6,13 @@
 -- their closed lists as `a OR b OR c`: SQLite builds a temporary b-tree for `IN (…)` of three and more at every insert.
 PRAGMA application_id = 1262568012; -- 'KAFL'
 
--- Facts about the store itself. `settings_generation` and `catalog_generation` count changes, so that a
+-- Facts about the store itself. `settings_generation`, `catalog_generation` and `knowledge_generation` count changes, so that a
 -- running server notices what another process (the command line) wrote.
 CREATE TABLE meta (
   key   TEXT PRIMARY KEY,
   value INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-INSERT INTO meta VALUES ('settings_generation', 1), ('catalog_generation', 1);
+INSERT INTO meta VALUES ('settings_generation', 1), ('catalog_generation', 1), ('knowledge_generation', 1);
 
 -- One row per setting that differs from its built-in default. A secret is stored encrypted (XChaCha20-Poly1305
 -- with the key file beside the database, bound to this row's key), as nonce || ciphertext in hex.
@@ -148,6 +148,7 @@ CREATE TABLE conversation (
   party_size        INTEGER,            -- slots, remembered across messages
   month             TEXT,               -- YYYY-MM
   suggested_code    TEXT,               -- the bot asked "did you mean …?"
+  bundle_code       TEXT,               -- package whose brochure, itinerary, hotels and terms have been sent as one bundle
   language          TEXT,               -- language of the last turn: id or en
   first_code        TEXT,               -- campaign source, first and last touch
   last_code         TEXT,
@@ -493,6 +494,78 @@ CREATE TABLE audit (
   hash   BLOB NOT NULL                  -- SHA-256(previous hash || at || actor || action || object || detail)
 ) STRICT;
 CREATE INDEX audit_action ON audit (action, seq) WHERE action NOT IN ('message.in', 'message.out');
+
+-- What the model is told, in five blocks. A version is never changed; a change is a new version.
+CREATE TABLE prompt_block (
+  id      INTEGER PRIMARY KEY,
+  block   TEXT NOT NULL CHECK (block IN ('base', 'company', 'packages', 'rules', 'escalation')),
+  version TEXT NOT NULL,                -- as its author named it: 2.0
+  content TEXT NOT NULL,
+  author  TEXT NOT NULL,                -- as told by who sent it
+  actor   TEXT NOT NULL,                -- who it was: user:ID, token:ID, kafilah
+  at      INTEGER NOT NULL,
+  UNIQUE (block, version)
+) STRICT;
+
+-- One version of every block together, and since when it is used: the prompt version of bot messages is p<id>.
+-- In force: of those whose active_from has come and that were not withdrawn, the one that became active last.
+CREATE TABLE prompt_release (
+  id           INTEGER PRIMARY KEY,
+  base_id      INTEGER NOT NULL REFERENCES prompt_block (id),
+  company_id   INTEGER NOT NULL REFERENCES prompt_block (id),
+  packages_id  INTEGER NOT NULL REFERENCES prompt_block (id),
+  rules_id     INTEGER NOT NULL REFERENCES prompt_block (id),
+  escalation_id INTEGER NOT NULL REFERENCES prompt_block (id),
+  active_from  INTEGER NOT NULL,
+  cause        TEXT NOT NULL CHECK (cause IN ('first', 'edit', 'schedule', 'rollback')),
+  actor        TEXT NOT NULL,
+  at           INTEGER NOT NULL,
+  withdrawn_at INTEGER                  -- a scheduled release that was called off before it began
+) STRICT;
+CREATE TRIGGER prompt_release_added   AFTER INSERT ON prompt_release BEGIN UPDATE meta SET value = value + 1 WHERE key = 'knowledge_generation'; END;
+CREATE TRIGGER prompt_release_changed AFTER UPDATE ON prompt_release BEGIN UPDATE meta SET value = value + 1 WHERE key = 'knowledge_generation'; END;
+
+-- Questions with their answers. Only published ones are said to customers.
+CREATE TABLE faq (
+  id         INTEGER PRIMARY KEY,
+  key        TEXT NOT NULL UNIQUE,
+  topic      TEXT NOT NULL,
+  question   TEXT NOT NULL,
+  variants   TEXT NOT NULL,             -- JSON list: other ways to ask it
+  answer     TEXT NOT NULL,
+  answer_en  TEXT,                      -- null: the Indonesian answer for everybody
+  status     TEXT NOT NULL CHECK (status IN ('draft', 'published', 'retired')),
+  said       INTEGER NOT NULL DEFAULT 0, -- times it was the answer
+  updated_at INTEGER NOT NULL,
+  updated_by TEXT NOT NULL
+) STRICT;
+CREATE TRIGGER faq_added   AFTER INSERT ON faq BEGIN UPDATE meta SET value = value + 1 WHERE key = 'knowledge_generation'; END;
+CREATE TRIGGER faq_changed AFTER UPDATE OF question, variants, answer, answer_en, status ON faq BEGIN UPDATE meta SET value = value + 1 WHERE key = 'knowledge_generation'; END;
+-- Every published way to ask, in folded words (bot::understand::words), and how many ways each word is in.
+CREATE VIRTUAL TABLE faq_phrase USING fts5 (words, faq_id UNINDEXED);
+CREATE VIRTUAL TABLE faq_word USING fts5vocab (faq_phrase, row);
+
+-- A call of the model: what it cost and what came of it. Prompts and answers are not kept.
+CREATE TABLE llm_call (
+  id                INTEGER PRIMARY KEY,
+  conversation_id   INTEGER,            -- null: a dry run
+  at                INTEGER NOT NULL,
+  model             TEXT NOT NULL,
+  outcome           TEXT NOT NULL,      -- proposed, guard_blocked, declined, or the name of a failure
+  latency_ms        INTEGER NOT NULL,
+  tries             INTEGER NOT NULL,
+  prompt_tokens     INTEGER,            -- null: not told
+  completion_tokens INTEGER,
+  detail            TEXT                -- JSON: what the guard blocked, what was looked up
+) STRICT;
+CREATE INDEX llm_call_time ON llm_call (at);
+CREATE INDEX llm_call_conversation ON llm_call (conversation_id, at) WHERE conversation_id IS NOT NULL;
+
+-- Forms and API calls that must count once: the token they came with.
+CREATE TABLE once (
+  token TEXT PRIMARY KEY,
+  at    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 -- What customers bought, from an import or (later) from bookings.
 CREATE TABLE purchase (

@@ -1,9 +1,9 @@
 //! The route table, readable in one sitting: every path, its method and what a caller must be allowed to do.
 
+use super::policy::Action::{Chat, EditCatalog, View};
 use super::{api, live};
 use crate::app::App;
 use axum::Router;
-use super::policy::Action::{Chat, EditCatalog, View};
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};

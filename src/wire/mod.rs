@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod gateway;
+pub mod openai;
 pub mod plain;
 pub mod signature;
 pub mod waha;

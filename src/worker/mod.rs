@@ -3,6 +3,7 @@
 
 pub mod breaker;
 pub mod fetcher;
+pub mod model;
 pub mod queue;
 pub mod reconcile;
 pub mod scheduler;

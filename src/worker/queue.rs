@@ -7,6 +7,7 @@ use super::simulator;
 use crate::app::{App, LineState, Wake};
 use crate::bot::reply::Recipe;
 use crate::chat::channel::{self, Channel};
+use crate::chat::escalation::{self, Reason};
 use crate::chat::outbox::{self, Item};
 use crate::chat::{media, turn};
 use crate::db::StoreError;
@@ -498,6 +499,9 @@ fn claim(tx: &Tx<'_>, app: &App, plan: &Plan) -> Result<Work, StoreError> {
         if work.sends.len() >= plan.sends {
             continue;
         }
+        if withdrawn(&item, text.as_deref()) {
+            escalation::raise(tx, item.conversation_id, None, item.last_in_id, Reason::GuardBlocked, item.text.as_deref().unwrap_or(""))?;
+        }
         let changed = text.as_deref().filter(|fresh| item.text.as_deref() != Some(*fresh)).map(str::to_owned);
         let minted = (plan.mint && item.wa_id.is_none()).then(ids::message_id);
         if !outbox::claim(tx, &item, minted.as_deref(), changed.as_deref())? {
@@ -527,6 +531,12 @@ fn fresh_text(tx: &Tx<'_>, app: &App, plan: &Plan, item: &Item) -> Result<Option
     };
     let catalog = app.catalog.at(tx)?;
     Ok(recipe.render(&catalog, plan.settings.day_of(tx.now_ms)).map(Some))
+}
+
+/// A proposal of the model's that was true when it was made and is so no more: what goes out instead promises a person.
+fn withdrawn(item: &Item, fresh: Option<&str>) -> bool {
+    let is_proposal = item.render.as_deref().is_some_and(|json| matches!(serde_json::from_str(json), Ok(Recipe::Proposal { .. })));
+    is_proposal && item.text.as_deref() != fresh
 }
 
 fn place_of(item: &Item) -> Option<(f64, f64, String)> {

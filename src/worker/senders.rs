@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Calls at once over all numbers.
+/// Sends at once over all numbers.
 pub const MOST: usize = 32;
 /// An idle hand leaves after this.
 const IDLE: Duration = Duration::from_secs(20);
@@ -15,8 +15,13 @@ const STACK: usize = 512 * 1024;
 type Task = Box<dyn FnOnce() + Send>;
 
 /// The pool.
-#[derive(Default)]
-pub struct Senders(Arc<Shared>);
+pub struct Senders(Arc<Shared>, usize);
+
+impl Default for Senders {
+    fn default() -> Self {
+        Self::of(MOST)
+    }
+}
 
 #[derive(Default)]
 struct Shared {
@@ -33,11 +38,16 @@ struct State {
 }
 
 impl Senders {
-    /// Runs `task` on a free hand, a new one while there are fewer than [`MOST`], else when one becomes free.
+    /// A pool of at most `most` hands.
+    pub fn of(most: usize) -> Self {
+        Self(Arc::default(), most)
+    }
+
+    /// Runs `task` on a free hand, a new one while there are fewer than there may be, else when one becomes free.
     pub fn run(&self, task: Task) {
         let mut state = lock(&self.0.state);
         state.tasks.push_back(task);
-        if state.tasks.len() > state.idle && state.threads < MOST && self.start() {
+        if state.tasks.len() > state.idle && state.threads < self.1 && self.start() {
             state.threads += 1;
         }
         drop(state);

@@ -1,17 +1,21 @@
 //! The turn worker: takes conversations whose quiet window is over, loads their context from one reader, decides,
 //! and writes each decision in its own job. One turn per conversation at a time; a newer message runs it again.
 
+use super::model;
 use crate::app::App;
-use crate::bot::{self, TurnContext};
+use crate::bot::{self, Answer, Asked, Question, Step, TurnContext, proposal};
 use crate::chat::conversation::{self, Conversation};
 use crate::chat::escalation::Reason;
+use crate::chat::faq;
 use crate::chat::turn::{self, Decision, Delivery, Heard};
 use crate::db::StoreError;
+use crate::db::setting::Settings;
+use crate::wire::openai::Line;
 use rusqlite::Connection;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Conversations in one go.
 const BATCH: usize = 48;
@@ -38,10 +42,25 @@ pub fn run(app: &Arc<App>) {
 }
 
 enum Prepared {
-    Decided { context: Box<TurnContext>, decision: Box<Decision> },
-    TooMany { id: i64 },
-    Broke { id: i64 },
-    Nothing { id: i64 },
+    Decided {
+        context: Box<TurnContext>,
+        decision: Box<Decision>,
+    },
+    /// The model has to be asked: the turn is taken out of the line until it has answered.
+    Asks {
+        context: Box<TurnContext>,
+        lines: Vec<Line>,
+        asked: Box<Asked>,
+    },
+    TooMany {
+        id: i64,
+    },
+    Broke {
+        id: i64,
+    },
+    Nothing {
+        id: i64,
+    },
 }
 
 fn round(app: &Arc<App>) -> Result<usize, StoreError> {
@@ -61,29 +80,34 @@ fn round(app: &Arc<App>) -> Result<usize, StoreError> {
     })?;
     let count = prepared.len();
     let floor = settings.decimal("bot.confidence_floor");
+    let away_ms = i64::try_from(thinking_time(&settings).as_millis()).unwrap_or(60_000) + AWAY_MARGIN_MS;
     // every turn is a job of its own: one that breaks does not take its neighbours along
     let waiting: Vec<_> = prepared
         .into_iter()
-        .map(|one| {
-            app.store.submit_background(move |tx| match &one {
+        .map(|mut one| {
+            let thought = if let Prepared::Asks { context, lines, asked } = &mut one { Some((context.clone(), std::mem::take(lines), std::mem::take(asked))) } else { None };
+            let answer = app.store.submit_background(move |tx| match &one {
                 Prepared::Decided { context, decision } => {
                     turn::apply(tx, &context.conversation, &context.heard, decision, Delivery::Queue, context.catalog.generation, floor).map(|_| ())
                 }
+                Prepared::Asks { context, .. } => turn::set_aside(tx, &context.conversation, away_ms),
                 Prepared::TooMany { id } => turn::stop(tx, *id, Reason::TooManyReplies, ""),
                 Prepared::Broke { id } => turn::broke(tx, *id, "panic", RETRY_MS),
                 Prepared::Nothing { id } => {
                     tx.execute("UPDATE conversation SET turn_due_at = NULL, answered_id = ifnull(last_in_id, answered_id) WHERE id = ?1", [id])?;
                     Ok(())
                 }
-            })
+            });
+            (answer, thought)
         })
         .collect();
     let mut result = Ok(());
-    for answer in waiting {
+    for (answer, thought) in waiting {
         let done: Result<(), StoreError> = answer.and_then(|receiver| receiver.blocking_recv().unwrap_or(Err(StoreError::Closed)));
-        match done {
-            Ok(()) => drop(app.counters.turns.fetch_add(1, Ordering::Relaxed)),
-            Err(error) => result = Err(error),
+        match (done, thought) {
+            (Ok(()), Some((context, lines, asked))) => think_aside(app, *context, lines, *asked),
+            (Ok(()), None) => drop(app.counters.turns.fetch_add(1, Ordering::Relaxed)),
+            (Err(error), _) => result = Err(error),
         }
     }
     result.map(|()| count)
@@ -100,8 +124,11 @@ fn prepare(app: &App, connection: &Connection, id: i64, now_ms: i64, limit: i64)
         return Ok(Prepared::TooMany { id });
     }
     let context = context(app, connection, conversation, heard, met_before)?;
-    match catch_unwind(AssertUnwindSafe(|| bot::decide(&context))) {
-        Ok(decision) => Ok(Prepared::Decided { context: Box::new(context), decision: Box::new(decision) }),
+    match catch_unwind(AssertUnwindSafe(|| from_here(connection, &context, bot::decide(&context)))) {
+        Ok(Ok(Step::Done(decision))) => Ok(Prepared::Decided { context: Box::new(context), decision }),
+        Ok(Ok(Step::Ask(Question::Model(lines), asked))) => Ok(Prepared::Asks { context: Box::new(context), lines, asked }),
+        Ok(Ok(Step::Ask(Question::Faq(_), _))) => Ok(Prepared::Broke { id }), // from_here answers these
+        Ok(Err(error)) => Err(error),
         Err(_) => {
             tracing::error!(conversation = id, "deciding a turn panicked");
             Ok(Prepared::Broke { id })
@@ -109,15 +136,112 @@ fn prepare(app: &App, connection: &Connection, id: i64, now_ms: i64, limit: i64)
     }
 }
 
+/// Questions found and shown to the model.
+const HITS: usize = 4;
+
+/// Answers what the store can answer, until the turn is decided or the model has to be asked.
+fn from_here(connection: &Connection, context: &TurnContext, mut step: Step) -> Result<Step, StoreError> {
+    while let Step::Ask(Question::Faq(words), asked) = step {
+        let hits = faq::search(connection, &words, HITS)?;
+        step = bot::weigh(context, *asked, Answer::Faq(hits));
+    }
+    Ok(step)
+}
+
+/// How long one turn may think, all proposals together.
+fn thinking_time(settings: &Settings) -> Duration {
+    settings.millis("llm.timeout_ms") * 2
+}
+
+/// A turn that is with the model comes back into the line after its time and this, ms: the wait for a free hand included.
+const AWAY_MARGIN_MS: i64 = 25_000;
+
+/// Lets a turn think on a hand of the model's and writes what comes of it.
+fn think_aside(app: &Arc<App>, context: TurnContext, lines: Vec<Line>, asked: Asked) {
+    let shared = Arc::clone(app);
+    app.model.run(move |late| {
+        let app = shared;
+        let id = context.conversation.id;
+        let thought = catch_unwind(AssertUnwindSafe(|| think(&app, &context, Some(id), lines, asked, late)));
+        let floor = app.settings().decimal("bot.confidence_floor");
+        let done = app.store.write_blocking(move |tx| match &thought {
+            Ok(Ok(decision)) => turn::apply(tx, &context.conversation, &context.heard, decision, Delivery::Queue, context.catalog.generation, floor).map(|_| ()),
+            Ok(Err(_)) | Err(_) => turn::broke(tx, id, "thinking", RETRY_MS),
+        });
+        match done {
+            Ok(()) => drop(app.counters.turns.fetch_add(1, Ordering::Relaxed)),
+            // the row comes back into the line by itself
+            Err(error) => tracing::warn!(%error, conversation = id, "a turn that had been thought about was not written"),
+        }
+    });
+}
+
+/// Thinks a turn to its end. Blocks on the model.
+fn think(app: &App, context: &TurnContext, conversation_id: Option<i64>, lines: Vec<Line>, asked: Asked, late: bool) -> Result<Decision, StoreError> {
+    let deadline = Instant::now() + thinking_time(&app.settings());
+    let mut step = Step::Ask(Question::Model(lines), Box::new(asked));
+    loop {
+        step = match step {
+            Step::Done(decision) => return Ok(*decision),
+            Step::Ask(Question::Faq(words), asked) => {
+                let hits = app.store.read_blocking(|connection| faq::search(connection, &words, HITS))?;
+                bot::weigh(context, *asked, Answer::Faq(hits))
+            }
+            Step::Ask(Question::Model(lines), asked) => {
+                let answer = if late { Err("no_free_hand") } else { app.model.propose(app, conversation_id, &lines, deadline) };
+                bot::weigh(context, *asked, Answer::Model(answer))
+            }
+        };
+    }
+}
+
+/// Decides a turn for somebody who waits for it (the API): on this thread what the store can answer, the rest on a hand of
+/// the model's.
+pub async fn decided(app: &Arc<App>, context: TurnContext, conversation_id: Option<i64>) -> Result<(TurnContext, Decision), StoreError> {
+    let (context, step) = app
+        .store
+        .read(move |connection| -> Result<_, StoreError> {
+            let step = from_here(connection, &context, bot::decide(&context))?;
+            Ok((context, step))
+        })
+        .await?;
+    match step {
+        Step::Done(decision) => Ok((context, *decision)),
+        Step::Ask(Question::Faq(_), _) => Err(StoreError::Closed), // from_here answers these
+        Step::Ask(Question::Model(lines), asked) => {
+            let (tell, told) = tokio::sync::oneshot::channel();
+            let shared = Arc::clone(app);
+            app.model.run(move |late| {
+                let thought = think(&shared, &context, conversation_id, lines, *asked, late).map(|decision| (context, decision));
+                drop(tell.send(thought)); // nobody waits any more
+            });
+            told.await.unwrap_or(Err(StoreError::Closed))
+        }
+    }
+}
+
 /// What a decision about `heard` may look at.
 pub fn context(app: &App, connection: &Connection, conversation: Conversation, heard: Vec<Heard>, met_before: bool) -> Result<TurnContext, StoreError> {
     let settings = app.settings();
+    let now_ms = app.now_ms();
+    let knowledge = app.knowledge.at(connection)?;
+    let may_ask = conversation.by_bot && model::may_ask(connection, &settings, conversation.id, now_ms)?;
+    let earlier = match may_ask {
+        true => turn::earlier(connection, &conversation, &heard, proposal::EARLIER)?,
+        false => Vec::new(),
+    };
     Ok(TurnContext {
+        earlier,
+        may_ask,
+        prompt: knowledge.release(now_ms).cloned(),
+        questions: knowledge.questions,
+        phone: settings.text("whatsapp.phone").to_owned(),
+        website: settings.text("server.public_url").to_owned(),
         conversation,
         heard,
         met_before,
         catalog: app.catalog.at(connection)?,
-        today: settings.day_of(app.now_ms()),
+        today: settings.day_of(now_ms),
         agency: settings.text("agency.name").to_owned(),
         licence: settings.text("agency.licence").to_owned(),
         address: settings.text("agency.address").to_owned(),

@@ -154,10 +154,7 @@ fn every_route_asks_who_is_there_before_it_reads_a_word() {
         .sum();
     assert_eq!(ROUTES.len(), guarded, "a route was added: give it a line here");
     let order = ["viewer", "cs", "sales_admin", "marketing_admin", "system_admin"];
-    let tokens: Vec<String> = order
-        .iter()
-        .map(|role| String::from_utf8(app.cli(&["token", "create", "--role", role, "--name", role]).stdout).unwrap().trim().to_owned())
-        .collect();
+    let tokens: Vec<String> = order.iter().map(|role| String::from_utf8(app.cli(&["token", "create", "--role", role, "--name", role]).stdout).unwrap().trim().to_owned()).collect();
     for (method, path, least) in ROUTES {
         let send = |token: Option<&str>| {
             let authorization = token.map(|token| format!("Bearer {token}"));

@@ -3,7 +3,7 @@
 
 use super::body::JsonBody;
 use crate::app::App;
-use crate::bot::{self, TurnContext};
+use crate::bot::TurnContext;
 use crate::chat::conversation::{self, Conversation};
 use crate::chat::inbound::{self, Inbound, Party};
 use crate::chat::intake::{self, Receipt, Rules};
@@ -53,7 +53,7 @@ pub async fn post(State(app): State<Arc<App>>, JsonBody(body): JsonBody<Body>) -
 
 async fn dry_run(app: Arc<App>, body: Body) -> Result<Json<Value>, ApiError> {
     let reading = Arc::clone(&app);
-    let (decision, conversation_id) = app
+    let (context, conversation_id) = app
         .store
         .read(move |connection| -> Result<_, ApiError> {
             // an id the caller made up is not an error here: nothing is written
@@ -71,9 +71,10 @@ async fn dry_run(app: Arc<App>, body: Body) -> Result<Json<Value>, ApiError> {
             }
             let heard = vec![Heard { id: 0, kind: "text".into(), text: Some(body.message), extra: None }];
             let context = turns::context(&reading, connection, conversation, heard, met_before)?;
-            Ok((bot::decide(&context), body.conversation_id))
+            Ok((context, body.conversation_id))
         })
         .await?;
+    let (_, decision) = turns::decided(&app, context, None).await?;
     Ok(Json(answer(&app, &decision, conversation_id)))
 }
 
@@ -129,8 +130,9 @@ async fn record(app: Arc<App>, body: Body, phone: Option<Phone>) -> Result<Json<
             })
             .await?;
         let context = context.ok_or_else(|| ApiError::not_found("the conversation"))?;
-        let decision = bot::decide(&context);
-        if !context.conversation.by_bot {
+        let by_bot = context.conversation.by_bot;
+        let (context, decision) = turns::decided(&app, context, Some(id)).await?;
+        if !by_bot {
             return Ok(Json(silent(&decision, id)));
         }
         let floor = app.settings().decimal("bot.confidence_floor");
@@ -198,7 +200,7 @@ fn answer(app: &App, decision: &Decision, conversation_id: Option<String>) -> Va
         "payment_intent": decision.payment_intent,
         "wants_human": decision.wants_human,
         "escalation_reason": decision.escalation.as_ref().map(|(reason, _)| reason.as_str()),
-        "prompt_version": null,
+        "prompt_version": decision.prompt_version,
         "decided_by": decision.decided_by,
         "rule": decision.rule,
     })

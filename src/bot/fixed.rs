@@ -1,0 +1,142 @@
+//! Texts without live package data: what is said when a person takes over, thanks, papers, who we are.
+
+use super::reply::t;
+use crate::kernel::language::Language;
+use crate::travel::package::Package;
+
+/// "Did you mean …?"
+pub fn did_you_mean(package: &Package, lang: Language) -> String {
+    match lang {
+        Language::Id => format!("Assalamualaikum! Maksud Bapak/Ibu kode *{}* ({})? Balas *ya* jika benar, atau tuliskan kodenya sekali lagi.", package.code, package.name),
+        Language::En => format!("Assalamualaikum! Did you mean the code *{}* ({})? Reply *yes* if so, or write the code once more.", package.code, package.name),
+    }
+}
+
+/// Texts without any package in them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fixed {
+    /// Nothing fits: a person will answer.
+    General,
+    /// A person was asked for.
+    Human,
+    /// Wants to pay or register.
+    Payment,
+    /// Is not happy.
+    Complaint,
+    /// Haggles.
+    Negotiate,
+    /// Cancels.
+    Cancel,
+    /// Says to have paid.
+    Paid,
+    /// Sent a file.
+    File,
+    /// Sent a voice note.
+    Voice,
+    /// Said thanks.
+    Thanks,
+    /// Said STOP.
+    Stop,
+    /// Which package is meant?
+    WhichPackage,
+    /// A person sends the account; no other is to be trusted.
+    Account,
+    /// Noted, nothing to add.
+    Noted,
+    /// What papers one needs.
+    Documents,
+}
+
+/// Licence and office, as far as the agency has told them, and how anybody can check.
+pub fn company(agency: &str, licence: &str, address: &str, lang: Language) -> String {
+    let mut lines = vec![match lang {
+        Language::Id => format!("*{agency}* adalah penyelenggara perjalanan umroh."),
+        Language::En => format!("*{agency}* organises umrah journeys."),
+    }];
+    if !licence.is_empty() {
+        lines.push(format!("{}: {licence}", t(lang, "Nomor izin PPIU", "PPIU licence number")));
+    }
+    if !address.is_empty() {
+        lines.push(format!("{}: {address}", t(lang, "Kantor", "Office")));
+    }
+    lines.push(
+        t(
+            lang,
+            "Izin setiap travel umroh bisa dicek sendiri di situs dan aplikasi resmi Kementerian Agama. Kalau Bapak/Ibu ingin melihat dokumen kami atau datang ke kantor, silakan sampaikan di chat ini.",
+            "Every umrah agency's licence can be checked on the official site and app of the Indonesian Ministry of Religious Affairs. If you would like to see our papers or visit us, just say so in this chat.",
+        )
+        .to_owned(),
+    );
+    lines.join("\n")
+}
+
+/// A text without any package in it.
+pub fn fixed(which: Fixed, lang: Language) -> &'static str {
+    match which {
+        Fixed::General => t(
+            lang,
+            "Terima kasih atas pertanyaannya, Bapak/Ibu. Supaya jawabannya tepat, kami teruskan ke tim kami dan akan dijawab di chat ini sesegera mungkin.",
+            "Thank you for your question. To be sure of the right answer we have passed it on to our team; they will reply in this chat as soon as possible.",
+        ),
+        Fixed::Human => {
+            t(lang, "Baik, Bapak/Ibu. Chat ini kami sambungkan ke tim kami; mohon ditunggu sebentar.", "Of course. We are connecting you with our team; one moment, please.")
+        }
+        Fixed::Payment => t(
+            lang,
+            "Alhamdulillah. Untuk pendaftaran dan pembayaran, tim kami akan membantu langsung di chat ini. Demi keamanan, mohon hanya membayar ke rekening yang dikirim oleh tim kami di sini.",
+            "Alhamdulillah. For registration and payment our team will help you right here in this chat. For your safety, please pay only to the account our team sends you here.",
+        ),
+        Fixed::Complaint => t(
+            lang,
+            "Mohon maaf atas ketidaknyamanannya, Bapak/Ibu. Kami sampaikan sekarang juga ke tim kami agar segera ditangani.",
+            "We are sorry for the inconvenience. We are passing this on to our team right now so that they can look into it.",
+        ),
+        Fixed::Negotiate => t(
+            lang,
+            "Terima kasih, Bapak/Ibu. Soal harga khusus akan dijawab langsung oleh tim kami di chat ini.",
+            "Thank you. Our team will answer about special prices here in this chat.",
+        ),
+        Fixed::Cancel => t(
+            lang,
+            "Baik, Bapak/Ibu. Permintaan pembatalan ini kami teruskan ke tim kami dan akan dijawab di chat ini.",
+            "Understood. We have passed your cancellation request to our team; they will reply in this chat.",
+        ),
+        Fixed::Paid => t(
+            lang,
+            "Terima kasih, Bapak/Ibu. Tim kami akan memeriksa pembayarannya dan mengabari di chat ini.",
+            "Thank you. Our team will check the payment and let you know in this chat.",
+        ),
+        Fixed::File => t(
+            lang,
+            "Terima kasih, berkasnya sudah kami terima. Tim kami akan memeriksanya dan mengabari Bapak/Ibu di chat ini.",
+            "Thank you, we have received your file. Our team will check it and let you know in this chat.",
+        ),
+        Fixed::Voice => t(
+            lang,
+            "Terima kasih, pesan suaranya sudah kami terima. Tim kami akan mendengarkan dan menjawab di chat ini.",
+            "Thank you, we have received your voice message. Our team will listen to it and reply in this chat.",
+        ),
+        Fixed::Thanks => t(lang, "Sama-sama, Bapak/Ibu. Semoga dimudahkan niat umrohnya 🤲", "You are most welcome. May your journey be made easy 🤲"),
+        Fixed::Stop => t(
+            lang,
+            "Baik, kami tidak akan mengirim info promo lagi ke nomor ini. Jika suatu saat butuh bantuan, silakan tulis di sini kapan saja.",
+            "Understood, we will not send promotions to this number any more. If you need anything, write to us here at any time.",
+        ),
+        Fixed::Noted => t(
+            lang,
+            "Baik, Bapak/Ibu, kami catat. Kalau ada yang ingin ditanyakan lagi, silakan tulis di sini.",
+            "Noted, thank you. If you have any further questions, just write to us here.",
+        ),
+        Fixed::Documents => t(
+            lang,
+            "Untuk umroh biasanya disiapkan:\n• Paspor asli yang masih berlaku minimal 7 bulan saat berangkat\n• KTP dan Kartu Keluarga\n• Pas foto terbaru\n• Buku nikah bagi suami istri, akta lahir bagi anak\n• Kartu vaksin meningitis\n\nSyarat rincinya mengikuti aturan saat keberangkatan; tim kami akan memeriksa berkasnya satu per satu.",
+            "For umrah you usually prepare:\n• A passport valid for at least 7 months at departure\n• Identity card and family card\n• A recent photo\n• Marriage book for couples, birth certificate for children\n• Meningitis vaccination card\n\nThe exact requirements follow the rules at the time of departure; our team checks every paper with you.",
+        ),
+        Fixed::Account => t(
+            lang,
+            "Tim kami akan mengirim rekening resmi dan membantu pembayarannya di chat ini. Demi keamanan, mohon jangan membayar ke rekening lain.",
+            "Our team will send the official account and help with the payment in this chat. For your safety, please do not pay to any other account.",
+        ),
+        Fixed::WhichPackage => t(lang, "Untuk paket yang mana, Bapak/Ibu?", "Which package do you mean?"),
+    }
+}

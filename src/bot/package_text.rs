@@ -1,0 +1,228 @@
+//! What is said of one package, from its row: the card, details by topic, the whole bundle, what paying needs, and why it
+//! cannot be booked.
+
+use super::fixed::{Fixed, fixed};
+use super::reply::{Topic, day, lines, t};
+use crate::kernel::language::Language;
+use crate::kernel::rupiah;
+use crate::travel::catalog::Catalog;
+use crate::travel::package::{Availability, Package};
+use chrono::NaiveDate;
+use std::fmt::Write;
+
+/// The greeting that names the package.
+pub fn hello(package: &Package, lang: Language) -> String {
+    match lang {
+        Language::Id => format!("Assalamualaikum! Terima kasih telah tertarik dengan *{}* ({}) kami 🕋", package.name, package.code),
+        Language::En => format!("Assalamualaikum! Thank you for your interest in our *{}* ({}) 🕋", package.name, package.code),
+    }
+}
+
+/// Price, departure, length and the closing question; or why it cannot be booked.
+pub fn card(package: &Package, catalog: &Catalog, today: NaiveDate, greet: bool, lang: Language) -> String {
+    match package.availability(today) {
+        Availability::Open => {
+            let mut text = if greet { hello(package, lang) + "\n\n" } else { String::new() };
+            let price = rupiah::full(package.price_idr);
+            let departs = day(&package.departs, lang);
+            let _ = match lang {
+                Language::Id => write!(text, "Harga: *{price}*\nKeberangkatan: *{departs}*\nDurasi: *{} hari*\n", package.days),
+                Language::En => write!(text, "Price: *{price}*\nDeparture: *{departs}*\nDuration: *{} days*\n", package.days),
+            }; // writing into a String cannot fail
+            if let Some(left) = package.seats_left().filter(|left| *left <= 10) {
+                let _ = match lang {
+                    Language::Id => writeln!(text, "Sisa kursi: {left}"),
+                    Language::En => writeln!(text, "Seats left: {left}"),
+                };
+            }
+            text.push('\n');
+            text.push_str(t(lang, "Apakah Bapak/Ibu ingin mengetahui detail fasilitasnya?", "Would you like to know the details of the facilities?"));
+            text
+        }
+        other => not_open(package, other, catalog, today, greet, lang),
+    }
+}
+
+fn not_open(package: &Package, why: Availability, catalog: &Catalog, today: NaiveDate, greet: bool, lang: Language) -> String {
+    let departs = day(&package.departs, lang);
+    let (name, code) = (&package.name, &package.code);
+    let salam = match (greet, lang) {
+        (false, _) => "",
+        (true, Language::Id) => "Assalamualaikum! Terima kasih sudah menghubungi kami. ",
+        (true, Language::En) => "Assalamualaikum! Thank you for contacting us. ",
+    };
+    let sorry = match (why, lang) {
+        (Availability::Departed, Language::Id) => format!("{salam}*{name}* ({code}) sudah berangkat pada {departs}."),
+        (Availability::Departed, Language::En) => format!("{salam}*{name}* ({code}) already departed on {departs}."),
+        (Availability::Full, Language::Id) => format!("{salam}Mohon maaf, kursi *{name}* ({code}) keberangkatan {departs} sudah penuh."),
+        (Availability::Full, Language::En) => format!("{salam}We are sorry, *{name}* ({code}) departing {departs} is fully booked."),
+        (_, Language::Id) => format!("{salam}Mohon maaf, *{name}* ({code}) sedang tidak dijual."),
+        (_, Language::En) => format!("{salam}We are sorry, *{name}* ({code}) is not on sale at the moment."),
+    };
+    let wanted = package.departure().filter(|day| *day > today).unwrap_or(today);
+    let near = catalog.nearest(wanted, today, 3);
+    if near.is_empty() {
+        return format!(
+            "{sorry}\n\n{}",
+            t(
+                lang,
+                "Jadwal berikutnya sedang kami siapkan. Tim kami akan mengabari Bapak/Ibu begitu dibuka.",
+                "The next dates are being prepared. Our team will let you know as soon as they open."
+            )
+        );
+    }
+    format!(
+        "{sorry}\n\n{}\n{}\n\n{}",
+        t(lang, "Jadwal terdekat yang masih bisa dipesan:", "The nearest dates that are still open:"),
+        lines(&near, lang),
+        t(lang, "Paket mana yang Bapak/Ibu minati?", "Which one would you like?")
+    )
+}
+
+/// The answer to a question about one topic.
+pub fn details(package: &Package, topic: Topic, party: Option<i64>, catalog: &Catalog, today: NaiveDate, lang: Language) -> String {
+    let availability = package.availability(today);
+    if matches!(availability, Availability::Departed | Availability::Closed) {
+        return not_open(package, availability, catalog, today, false, lang);
+    }
+    let mut text = String::new();
+    let mut add = |line: String| {
+        text.push_str(&line);
+        text.push('\n');
+    };
+    let hotels = stay(package, lang);
+    add(format!("*{}* ({})", package.name, package.code));
+    match topic {
+        Topic::Hotel => hotels.into_iter().for_each(&mut add),
+        Topic::Facilities => {
+            hotels.into_iter().for_each(&mut add);
+            for feature in &package.features {
+                add(format!("• {feature}"));
+            }
+            if !package.includes.is_empty() {
+                add(format!("\n{}\n{}", t(lang, "Sudah termasuk:", "Included:"), bullets(&package.includes)));
+            }
+            if !package.excludes.is_empty() {
+                add(format!("\n{}\n{}", t(lang, "Belum termasuk:", "Not included:"), bullets(&package.excludes)));
+            }
+        }
+        Topic::Itinerary => {
+            for day in &package.itinerary {
+                add(format!("{} {}: {}", t(lang, "Hari", "Day"), day.day, day.text));
+            }
+        }
+        Topic::Price => {
+            let rooms = [
+                (Some(package.price_idr), t(lang, "Mulai", "From")),
+                (package.price_triple_idr, "Triple"),
+                (package.price_double_idr, "Double"),
+                (package.price_infant_idr, t(lang, "Bayi", "Infant")),
+            ];
+            for (price, room) in rooms {
+                if let Some(price) = price {
+                    add(format!("{room}: *{}*", rupiah::full(price)));
+                }
+            }
+            if let Some(dp) = package.dp_idr {
+                add(format!("DP: {}", rupiah::full(dp)));
+            }
+        }
+        Topic::Schedule => {
+            add(match lang {
+                Language::Id => format!("Berangkat *{}*, {} hari.", day(&package.departs, lang), package.days),
+                Language::En => format!("Departs *{}*, {} days.", day(&package.departs, lang), package.days),
+            });
+            if let Some(payoff) = &package.payoff_by {
+                add(format!("{} {}.", t(lang, "Pelunasan paling lambat", "To be paid in full by"), day(payoff, lang)));
+            }
+        }
+        Topic::Quota => add(match (availability, package.seats_left(), lang) {
+            (Availability::Full, _, Language::Id) => "Mohon maaf, kursinya sudah penuh.".into(),
+            (Availability::Full, _, Language::En) => "We are sorry, it is fully booked.".into(),
+            (_, Some(left), Language::Id) => format!("Masih ada {left} kursi."),
+            (_, Some(left), Language::En) => format!("{left} seats are still available."),
+            (_, None, Language::Id) => "Masih bisa dipesan.".into(),
+            (_, None, Language::En) => "It is still open.".into(),
+        }),
+    }
+    let ask = match topic {
+        Topic::Price | Topic::Quota if party.is_none() => t(lang, "Rencananya untuk berapa orang, Bapak/Ibu?", "How many people will travel?"),
+        _ => t(lang, "Ada lagi yang ingin Bapak/Ibu tanyakan tentang paket ini?", "Is there anything else you would like to know about it?"),
+    };
+    text.push('\n');
+    text + ask
+}
+
+/// What is known about paying for a package, without any account number: that comes from a person.
+pub fn payment(package: &Package, lang: Language) -> String {
+    let mut lines = vec![match lang {
+        Language::Id => format!("Pembayaran *{}* ({}):", package.name, package.code),
+        Language::En => format!("Paying for *{}* ({}):", package.name, package.code),
+    }];
+    lines.extend(terms(package, lang).into_iter().map(|line| format!("• {line}")));
+    lines.push(String::new());
+    lines.push(fixed(Fixed::Account, lang).to_owned());
+    lines.join("\n")
+}
+
+fn bullets(items: &[String]) -> String {
+    items.iter().map(|item| format!("• {item}")).collect::<Vec<_>>().join("\n")
+}
+
+/// Everything somebody who is interested gets once: programme, hotels, what is in and out, how to pay.
+pub fn bundle(package: &Package, party: Option<i64>, catalog: &Catalog, today: NaiveDate, lang: Language) -> String {
+    let availability = package.availability(today);
+    if availability != Availability::Open {
+        return not_open(package, availability, catalog, today, false, lang);
+    }
+    let mut parts = vec![format!("*{}* ({})", package.name, package.code)];
+    let mut put = |title: &str, body: String| {
+        if !body.is_empty() {
+            parts.push(format!("*{title}*\n{body}"));
+        }
+    };
+    let programme: Vec<String> = package.itinerary.iter().map(|day| format!("{} {}: {}", t(lang, "Hari", "Day"), day.day, day.text)).collect();
+    put(t(lang, "Perjalanan", "Programme"), programme.join("\n"));
+    put(t(lang, "Hotel & penerbangan", "Hotels & flight"), stay(package, lang).join("\n"));
+    put(t(lang, "Keunggulan", "Highlights"), bullets(&package.features));
+    put(t(lang, "Sudah termasuk", "Included"), bullets(&package.includes));
+    put(t(lang, "Belum termasuk", "Not included"), bullets(&package.excludes));
+    put(t(lang, "Pembayaran", "Payment"), terms(package, lang).join("\n"));
+    parts.push(
+        if party.is_none() {
+            t(lang, "Rencananya untuk berapa orang, Bapak/Ibu?", "How many people will travel?")
+        } else {
+            t(lang, "Ada lagi yang ingin Bapak/Ibu tanyakan tentang paket ini?", "Is there anything else you would like to know about it?")
+        }
+        .to_owned(),
+    );
+    parts.join("\n\n")
+}
+
+/// Hotels with their distances, and the airline.
+fn stay(package: &Package, lang: Language) -> Vec<String> {
+    let hotel = |name: &Option<String>, metres: Option<i64>, place: &str| {
+        let distance = metres.map(|m| match lang {
+            Language::Id => format!("{m} m dari {place}"),
+            Language::En => format!("{m} m from {place}"),
+        });
+        match (name, distance) {
+            (Some(name), Some(distance)) => Some(format!("{name}, {distance}")),
+            (name, distance) => name.clone().or(distance),
+        }
+    };
+    let makkah = hotel(&package.hotel_makkah, package.hotel_makkah_m, "Masjidil Haram");
+    let madinah = hotel(&package.hotel_madinah, package.hotel_madinah_m, "Masjid Nabawi");
+    let labelled =
+        [(t(lang, "Hotel Makkah", "Makkah hotel"), makkah), (t(lang, "Hotel Madinah", "Madinah hotel"), madinah), (t(lang, "Maskapai", "Airline"), package.airline.clone())];
+    labelled.into_iter().filter_map(|(label, value)| value.map(|value| format!("{label}: {value}"))).collect()
+}
+
+/// What is known about paying, a line each.
+fn terms(package: &Package, lang: Language) -> Vec<String> {
+    let mut lines = vec![format!("{}: *{}*", t(lang, "Harga per orang mulai", "Price per person from"), rupiah::full(package.price_idr))];
+    lines.extend(package.dp_idr.map(|dp| format!("DP: *{}*", rupiah::full(dp))));
+    lines.extend(package.payoff_by.as_ref().map(|payoff| format!("{}: *{}*", t(lang, "Pelunasan paling lambat", "To be paid in full by"), day(payoff, lang))));
+    lines.extend(package.payment_terms.clone());
+    lines
+}

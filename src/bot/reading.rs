@@ -1,0 +1,90 @@
+//! What was heard in one turn, read once for all rules.
+
+use super::TurnContext;
+use super::code::{self, Scan};
+use super::understand::{self, Understanding};
+use crate::chat::turn::Heard;
+use crate::kernel::language::Language;
+use serde_json::Value;
+
+/// What was heard, read once for all rules.
+pub struct Reading {
+    /// All words of the turn.
+    pub text: String,
+    /// The last message's words.
+    pub last_text: String,
+    /// Campaign codes among them.
+    pub scan: Scan,
+    /// The ad the customer came from: message, codes in it, the referral.
+    pub ad: Option<(i64, Scan, Value)>,
+    /// Message that held the code.
+    pub code_message: Option<i64>,
+    /// What the words mean.
+    pub understood: Understanding,
+    /// Language of the reply.
+    pub lang: Language,
+    /// Travellers, when known.
+    pub party_size: Option<i64>,
+    /// Month wanted, when known.
+    pub month: Option<String>,
+    /// Party or month were told in this turn.
+    pub slots_said: bool,
+}
+
+impl Reading {
+    /// Reads what was heard since the last turn.
+    pub fn of(context: &TurnContext) -> Self {
+        let said: Vec<&str> = context.heard.iter().filter_map(|message| message.text.as_deref()).collect();
+        let text = said.join("\n");
+        let scan = code::scan(&text, &context.catalog);
+        let code_message = scan.code.as_ref().and_then(|wanted| {
+            let holds = |message: &&Heard| message.text.as_deref().is_some_and(|text| code::scan(text, &context.catalog).code.as_ref() == Some(wanted));
+            context.heard.iter().find(holds).or(context.heard.last()).map(|message| message.id)
+        });
+        let ad = context.heard.iter().find_map(|message| {
+            let ad = message.extra.as_ref()?.get("attribution")?;
+            let words: Vec<&str> = ["headline", "body", "source_url"].iter().filter_map(|key| ad[*key].as_str()).collect();
+            Some((message.id, code::scan(&words.join("\n"), &context.catalog), ad.clone()))
+        });
+        let just_asked = context.met_before && context.conversation.package_code.is_none();
+        let about = scan.code.is_some() || context.conversation.package_code.is_some();
+        let understood = understand::understand(&text, scan != Scan::default(), about, just_asked, context.today);
+        let known = context.conversation.language.as_deref().map(Language::parse);
+        let lang = understood.language.map(Language::parse).or(known).unwrap_or(context.default_language);
+        Self {
+            last_text: said.last().map_or(String::new(), |text| (*text).to_owned()),
+            slots_said: understood.entities.pax.is_some() || understood.entities.month.is_some(),
+            party_size: understood.entities.pax.or(context.conversation.party_size),
+            month: understood.entities.month.clone().or_else(|| context.conversation.month.clone()),
+            understood,
+            text,
+            scan,
+            ad,
+            code_message,
+            lang,
+        }
+    }
+
+    /// Something is asked or told that a published question may answer: not only a greeting, thanks or the party's size.
+    pub fn may_be_in_faq(&self) -> bool {
+        const PLAIN: &[&str] = &["greeting", "thanks", "provide_info", "ask_packages", "campaign_code"];
+        !self.text.trim().is_empty() && self.understood.intents.iter().any(|(name, _)| !PLAIN.contains(name))
+    }
+
+    /// Whether an intent is among those meant.
+    pub fn asks(&self, intent: &str) -> bool {
+        self.understood.means(intent)
+    }
+
+    /// How sure the reading is, spread so that "likelier than not" is above the usual floor of 0.6.
+    pub fn confidence(&self) -> f64 {
+        let likeliest = f64::from(self.understood.confidence);
+        if self.scan.code.is_some() {
+            0.98
+        } else if likeliest >= 0.4 {
+            0.6 + (likeliest - 0.4) * 0.38 / 0.6
+        } else {
+            likeliest
+        }
+    }
+}

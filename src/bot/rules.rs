@@ -1,0 +1,331 @@
+//! The rules, each a function from what was heard to what comes of it. In their lists the first that fits wins.
+
+use super::TurnContext;
+use super::fixed::{Fixed, company as company_text, did_you_mean, fixed};
+use super::reading::Reading;
+use super::reply::{Opening, Recipe, Topic};
+use crate::chat::escalation::Reason;
+use crate::chat::phase::Phase;
+use crate::chat::turn::Reply;
+use crate::travel::catalog::Listed;
+use crate::travel::package::{Availability, PackageMedia};
+use serde_json::json;
+
+/// What a rule came to.
+pub struct Outcome {
+    /// What to say, in order.
+    pub replies: Vec<Reply>,
+    /// Phase this leads to.
+    pub phase: Phase,
+    /// Package the chat is about from now on.
+    pub package: Option<String>,
+    /// Code asked about.
+    pub suggested: Option<String>,
+    /// A person is needed.
+    pub escalation: Option<Reason>,
+    /// The bot stops here.
+    pub hand_over: bool,
+    /// Nothing fitted.
+    pub fallback: bool,
+    /// No more promotions.
+    pub opt_out: bool,
+    /// Package whose bundle this turn sends.
+    pub bundle: Option<String>,
+}
+
+impl Outcome {
+    /// These words and nothing else.
+    pub fn say(replies: Vec<Reply>) -> Self {
+        Self { replies, phase: Phase::Leads, package: None, suggested: None, escalation: None, hand_over: false, fallback: false, opt_out: false, bundle: None }
+    }
+
+    /// A fixed text, and a person.
+    pub fn escalate(which: Fixed, read: &Reading, reason: Reason) -> Self {
+        Self { escalation: Some(reason), ..Self::say(vec![words(fixed(which, read.lang))]) }
+    }
+}
+
+/// A text that stays as it is.
+pub fn words(text: &str) -> Reply {
+    Reply { kind: "text", text: Some(text.to_owned()), render: None, media_id: None, extra: None, package_media_id: None }
+}
+
+/// A text made again from live data when it is sent.
+pub fn live(recipe: &Recipe, context: &TurnContext) -> Reply {
+    Reply { text: recipe.render(&context.catalog, context.today), render: Some(recipe.to_json()), ..words("") }
+}
+
+/// A rule: what it comes to, or that it does not fit.
+pub type Rule = fn(&TurnContext, &Reading) -> Option<Outcome>;
+
+/// What comes before anything is looked up: codes, people, payment, complaints.
+pub const FIRST: &[(&str, Rule)] = &[
+    ("opt_out", opt_out),
+    ("campaign_code", campaign_code),
+    ("suggested_code", suggested_code),
+    ("near_code", near_code),
+    ("human_requested", human_requested),
+    ("complaint", complaint),
+    ("payment_intent", payment_intent),
+    ("cancel_refund", cancel_refund),
+    ("negotiate", negotiate),
+    ("unknown_code", unknown_code),
+];
+
+/// What is answered from rows when no published question fits.
+pub const THEN: &[(&str, Rule)] = &[
+    ("package_question", package_question),
+    ("preferences", preferences),
+    ("welcome", welcome),
+    ("out_of_scope", out_of_scope),
+    ("documents", documents),
+    ("company", company),
+    ("question_without_package", question_without_package),
+    ("file", file),
+    ("thanks", thanks),
+];
+
+/// The first rule that fits.
+pub fn first(rules: &[(&'static str, Rule)], context: &TurnContext, read: &Reading) -> Option<(&'static str, Outcome)> {
+    rules.iter().find_map(|(name, rule)| rule(context, read).map(|outcome| (*name, outcome)))
+}
+
+fn opt_out(_: &TurnContext, read: &Reading) -> Option<Outcome> {
+    read.asks("opt_out").then(|| Outcome { opt_out: true, ..Outcome::say(vec![words(fixed(Fixed::Stop, read.lang))]) })
+}
+
+/// Greeting, picture, facts, question; or why not, and what else there is.
+fn package_card(context: &TurnContext, read: &Reading, code: &str) -> Option<Outcome> {
+    let listed = context.catalog.find(code)?;
+    let open = listed.package.availability(context.today) == Availability::Open;
+    let picture = listed.media.iter().find(|media| media.kind == "image" && media.media_id.is_some()).filter(|_| open);
+    let replies = match picture {
+        None => vec![live(&Recipe::Card { code: code.to_owned(), greet: true, lang: read.lang }, context)],
+        Some(picture) => {
+            let image = Reply { kind: "image", text: None, media_id: picture.media_id, package_media_id: Some(picture.id), ..words("") };
+            if context.image_caption {
+                let caption = live(&Recipe::Card { code: code.to_owned(), greet: true, lang: read.lang }, context);
+                vec![Reply { text: caption.text, render: caption.render, ..image }]
+            } else {
+                vec![
+                    live(&Recipe::Hello { code: code.to_owned(), lang: read.lang }, context),
+                    image,
+                    live(&Recipe::Card { code: code.to_owned(), greet: false, lang: read.lang }, context),
+                ]
+            }
+        }
+    };
+    Some(Outcome { package: Some(code.to_owned()), ..Outcome::say(replies) })
+}
+
+fn campaign_code(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    let from_ad = || read.ad.as_ref().and_then(|(_, scan, _)| scan.code.as_deref()).filter(|_| !context.met_before);
+    let code = read.scan.code.as_deref().or_else(from_ad)?;
+    // a code beside a question about the package: the answer, not the card again
+    let same = context.conversation.package_code.as_deref() == Some(code) && context.met_before;
+    let asked = TOPICS.iter().any(|(name, _)| read.asks(name));
+    if same || asked || read.understood.payment_intent || read.understood.wants_human {
+        let about =
+            TurnContext { conversation: crate::chat::conversation::Conversation { package_code: Some(code.to_owned()), ..context.conversation.clone() }, ..context.clone() };
+        let answer = human_requested(&about, read).or_else(|| payment_intent(&about, read)).or_else(|| package_question(&about, read));
+        if let Some(mut answer) = answer {
+            // a first question about the package: the card, then the answer
+            if !same && answer.escalation.is_none() {
+                let card = package_card(context, read, code)?;
+                answer.replies = card.replies.into_iter().chain(answer.replies).collect();
+            }
+            return Some(Outcome { package: Some(code.to_owned()), ..answer });
+        }
+    }
+    package_card(context, read, code)
+}
+
+fn suggested_code(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    let code = context.conversation.suggested_code.as_deref()?;
+    if read.understood.affirms { package_card(context, read, code) } else { None }
+}
+
+fn near_code(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    let code = read.scan.suggest.as_deref()?;
+    let listed = context.catalog.find(code)?;
+    Some(Outcome { suggested: Some(code.to_owned()), ..Outcome::say(vec![words(&did_you_mean(&listed.package, read.lang))]) })
+}
+
+fn unknown_code(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    let written = read.scan.unknown.clone()?;
+    Some(Outcome::say(vec![live(&Recipe::UnknownCode { written, lang: read.lang }, context)]))
+}
+
+fn human_requested(_: &TurnContext, read: &Reading) -> Option<Outcome> {
+    read.asks("ask_human").then(|| Outcome { hand_over: true, ..Outcome::escalate(Fixed::Human, read, Reason::HumanRequested) })
+}
+
+fn complaint(_: &TurnContext, read: &Reading) -> Option<Outcome> {
+    read.asks("complaint").then(|| Outcome::escalate(Fixed::Complaint, read, Reason::Complaint))
+}
+
+/// Registering and paying are a person's work; what the package row knows about it is told at once.
+fn payment_intent(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    if !read.understood.payment_intent {
+        return None;
+    }
+    let paid = read.asks("payment_done");
+    let escalate = Outcome::escalate(if paid { Fixed::Paid } else { Fixed::Payment }, read, Reason::PaymentIntent);
+    let package = context.conversation.package_code.as_deref().and_then(|code| context.catalog.find(code)).map(|listed| &listed.package);
+    let knows = package.filter(|package| !paid && read.asks("ask_payment") && (package.dp_idr.is_some() || package.payoff_by.is_some()));
+    let replies = match knows {
+        Some(package) => vec![live(&Recipe::Payment { code: package.code.clone(), lang: read.lang }, context)],
+        None => escalate.replies,
+    };
+    Some(Outcome { phase: Phase::Booking, replies, ..escalate })
+}
+
+fn cancel_refund(_: &TurnContext, read: &Reading) -> Option<Outcome> {
+    read.asks("cancel_refund").then(|| Outcome::escalate(Fixed::Cancel, read, Reason::ComplexQuestion))
+}
+
+fn negotiate(_: &TurnContext, read: &Reading) -> Option<Outcome> {
+    read.asks("negotiate").then(|| Outcome { phase: Phase::Interest, ..Outcome::escalate(Fixed::Negotiate, read, Reason::Negotiation) })
+}
+
+/// Intents that ask about a package, and what answers them.
+const TOPICS: &[(&str, Topic)] = &[
+    ("ask_hotel", Topic::Hotel),
+    ("ask_itinerary", Topic::Itinerary),
+    ("ask_facilities", Topic::Facilities),
+    ("ask_quota", Topic::Quota),
+    ("ask_price", Topic::Price),
+    ("ask_schedule", Topic::Schedule),
+];
+/// Topics answered in one turn; more would be a wall of text.
+const MOST_TOPICS: usize = 3;
+
+/// Questions about the package the chat is about, answered from its row.
+fn package_question(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    let code = context.conversation.package_code.as_deref()?;
+    let listed = context.catalog.find(code)?;
+    let mut topics: Vec<Topic> = TOPICS.iter().filter(|(name, _)| read.asks(name)).map(|(_, topic)| *topic).take(MOST_TOPICS).collect();
+    if topics.is_empty() && read.understood.affirms && context.met_before {
+        topics.push(Topic::Facilities); // what the card's closing question offered
+    }
+    if topics.is_empty() {
+        return None;
+    }
+    let details = topics.iter().any(|topic| matches!(topic, Topic::Facilities | Topic::Hotel | Topic::Itinerary));
+    let sent_before = context.conversation.bundle_code.as_deref() == Some(code);
+    if details && !sent_before && listed.package.availability(context.today) == Availability::Open {
+        return Some(Outcome { phase: Phase::Interest, bundle: Some(code.to_owned()), ..Outcome::say(bundle(context, read, listed, &topics)) });
+    }
+    let mut replies = Vec::new();
+    for topic in topics {
+        replies.push(live(&Recipe::Details { code: code.to_owned(), topic, party: read.party_size, lang: read.lang }, context));
+        let file_kind = match topic {
+            Topic::Itinerary => "itinerary",
+            Topic::Facilities => "brochure",
+            Topic::Hotel => "location",
+            _ => "",
+        };
+        replies.extend(listed.media.iter().filter(|media| media.kind == file_kind || (topic == Topic::Facilities && media.kind == "video")).filter_map(attachment));
+    }
+    Some(Outcome { phase: Phase::Interest, ..Outcome::say(replies) })
+}
+
+/// Everything about a package, once: answers to what else was asked, brochure, programme, where the hotels are, then the
+/// whole of it in words.
+fn bundle(context: &TurnContext, read: &Reading, listed: &Listed, topics: &[Topic]) -> Vec<Reply> {
+    let code = &listed.package.code;
+    let aside = topics.iter().filter(|topic| matches!(topic, Topic::Price | Topic::Schedule | Topic::Quota));
+    let mut replies: Vec<Reply> =
+        aside.map(|topic| live(&Recipe::Details { code: code.clone(), topic: *topic, party: read.party_size.or(Some(0)), lang: read.lang }, context)).collect();
+    for kind in ["brochure", "itinerary", "location", "video"] {
+        replies.extend(listed.media.iter().filter(|media| media.kind == kind).filter_map(attachment));
+    }
+    replies.push(live(&Recipe::Bundle { code: code.clone(), party: read.party_size, lang: read.lang }, context));
+    replies
+}
+
+/// A file or place of a package as a message.
+fn attachment(media: &PackageMedia) -> Option<Reply> {
+    match (media.media_id, media.latitude, media.longitude) {
+        (Some(media_id), ..) => {
+            let kind = if media.kind == "video" { "video" } else { "document" };
+            Some(Reply { kind, text: Some(media.title.clone()), media_id: Some(media_id), package_media_id: Some(media.id), ..words("") })
+        }
+        (None, Some(latitude), Some(longitude)) => {
+            let place = json!({"location": {"latitude": latitude, "longitude": longitude, "name": media.title}});
+            Some(Reply { kind: "location", text: None, extra: Some(place), package_media_id: Some(media.id), ..words("") })
+        }
+        _ => None,
+    }
+}
+
+/// Jobs, loans, medical risk, another trade: a person decides whether it concerns us.
+fn out_of_scope(_: &TurnContext, read: &Reading) -> Option<Outcome> {
+    read.asks("out_of_scope").then(|| Outcome::escalate(Fixed::General, read, Reason::ComplexQuestion))
+}
+
+fn documents(_: &TurnContext, read: &Reading) -> Option<Outcome> {
+    read.asks("ask_documents").then(|| Outcome::say(vec![words(fixed(Fixed::Documents, read.lang))]))
+}
+
+/// Whether we are real: licence and office as the agency has set them, and where anybody can check.
+fn company(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    read.asks("ask_company").then(|| Outcome::say(vec![words(&company_text(&context.agency, &context.licence, &context.address, read.lang))]))
+}
+
+/// About hotels, programme or facilities, but of which package?
+fn question_without_package(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    if !TOPICS.iter().any(|(name, _)| read.asks(name)) {
+        return None;
+    }
+    let mut replies = vec![words(fixed(Fixed::WhichPackage, read.lang))];
+    let recipe = Recipe::Offer { opening: Opening::Noted, month: read.month.clone(), party: read.party_size, asked: true, lang: read.lang, agency: context.agency.clone() };
+    replies.push(live(&recipe, context));
+    Some(Outcome::say(replies))
+}
+
+fn offer(context: &TurnContext, read: &Reading, opening: Opening) -> Vec<Reply> {
+    let recipe = Recipe::Offer { opening, month: read.month.clone(), party: read.party_size, asked: false, lang: read.lang, agency: context.agency.clone() };
+    vec![live(&recipe, context)]
+}
+
+/// The customer told how many travel or when: noted, never asked again.
+fn preferences(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    if !read.slots_said {
+        return None;
+    }
+    let opening = if context.met_before { Opening::Noted } else { Opening::Welcome };
+    Some(Outcome::say(offer(context, read, opening)))
+}
+
+fn welcome(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    let asks_what_there_is = ["ask_packages", "ask_price", "ask_schedule", "ask_quota"].iter().any(|name| read.asks(name));
+    let greets = read.asks("greeting") && !context.met_before;
+    let from_ad = read.ad.is_some() && !context.met_before;
+    if !(asks_what_there_is || greets || from_ad) {
+        return None;
+    }
+    let opening = if context.met_before { Opening::Noted } else { Opening::Welcome };
+    Some(Outcome::say(offer(context, read, opening)))
+}
+
+/// No words, only a file, a voice note, a place.
+fn file(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    if !read.text.trim().is_empty() {
+        return None;
+    }
+    let kind = context.heard.last().map_or("unknown", |message| message.kind.as_str());
+    let which = if kind == "voice" || kind == "audio" { Fixed::Voice } else { Fixed::File };
+    Some(Outcome::escalate(which, read, Reason::MediaReceived))
+}
+
+fn thanks(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    let only = ["thanks", "greeting", "provide_info"].iter().any(|name| read.asks(name)) || (context.met_before && read.understood.affirms);
+    let which = if read.asks("thanks") || !context.met_before { Fixed::Thanks } else { Fixed::Noted };
+    only.then(|| Outcome::say(vec![words(fixed(which, read.lang))]))
+}
+
+/// Nothing fits: a person will answer, and the customer is told so.
+pub fn general(read: &Reading) -> Outcome {
+    Outcome { fallback: true, ..Outcome::escalate(Fixed::General, read, Reason::ComplexQuestion) }
+}
