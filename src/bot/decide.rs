@@ -224,7 +224,7 @@ fn finish(context: &TurnContext, read: Reading, by: By, outcome: Outcome) -> Dec
     let understood = &read.understood;
     let about = read.scan.code.is_some() || outcome.package.is_some() || context.conversation.package_code.is_some();
     let phase = outcome.phase.max(phase_of(understood, about)).max(context.conversation.phase);
-    let escalation = outcome.escalation.or_else(|| reason_of(understood));
+    let escalation = outcome.escalation.or_else(|| reason_of(understood, by.who == "llm"));
     let confidence = if outcome.fallback { read.confidence().min(0.3) } else { read.confidence() };
     Decision {
         replies: outcome.replies.into_iter().filter(|reply| reply.kind != "text" || reply.text.is_some()).collect(),
@@ -293,7 +293,7 @@ fn phase_of(understood: &Understanding, about: bool) -> Phase {
 }
 
 /// A person is needed whatever the bot answered, gravest first.
-fn reason_of(understood: &Understanding) -> Option<Reason> {
+fn reason_of(understood: &Understanding, model_answered: bool) -> Option<Reason> {
     if understood.wants_human {
         return Some(Reason::HumanRequested);
     }
@@ -302,7 +302,8 @@ fn reason_of(understood: &Understanding) -> Option<Reason> {
     }
     [("complaint", Reason::Complaint), ("cancel_refund", Reason::ComplexQuestion), ("negotiate", Reason::Negotiation), ("out_of_scope", Reason::ComplexQuestion)]
         .into_iter()
-        .find(|(name, _)| understood.means(name))
+        // what seemed to concern somebody else and was answered all the same needs nobody
+        .find(|(name, _)| understood.means(name) && !(model_answered && *name == "out_of_scope"))
         .map(|(_, reason)| reason)
 }
 

@@ -34,6 +34,29 @@ pub struct PackageFacts {
     pub figures: BTreeSet<Figure>,
     /// It can be booked.
     pub open: bool,
+    /// Figures that mean one thing only: what for, and which.
+    pub roles: Vec<(Role, Figure)>,
+}
+
+/// What a figure is said of, told by a word beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A room for two.
+    Double,
+    /// A room for three.
+    Triple,
+    /// A baby.
+    Infant,
+    /// Down payment.
+    Dp,
+    /// To the Masjidil Haram.
+    Makkah,
+    /// To the Masjid Nabawi.
+    Madinah,
+    /// The day it leaves.
+    Departure,
+    /// The day by which all is paid.
+    Payoff,
 }
 
 /// Packages listed in short beside the one the chat is about.
@@ -113,7 +136,13 @@ impl Facts {
             figures.insert(Figure::Rupiah(package.price_idr * party));
         }
         let open = package.availability(ground.today) == Availability::Open;
-        self.packages.push(PackageFacts { code: package.code.clone(), name: package.name.clone(), figures, open });
+        let rupiah = [(Role::Double, package.price_double_idr), (Role::Triple, package.price_triple_idr), (Role::Infant, package.price_infant_idr), (Role::Dp, package.dp_idr)];
+        let metres = [(Role::Makkah, package.hotel_makkah_m), (Role::Madinah, package.hotel_madinah_m)];
+        let days = [(Role::Departure, Some(package.departs.as_str())), (Role::Payoff, package.payoff_by.as_deref())];
+        let mut roles: Vec<(Role, Figure)> = rupiah.into_iter().filter_map(|(role, idr)| Some((role, Figure::Rupiah(idr?)))).collect();
+        roles.extend(metres.into_iter().filter_map(|(role, metres)| Some((role, Figure::Metres(metres?)))));
+        roles.extend(days.into_iter().filter_map(|(role, day)| Some((role, Figure::Day(day?.parse().ok()?)))));
+        self.packages.push(PackageFacts { code: package.code.clone(), name: package.name.clone(), figures, open, roles });
     }
 }
 

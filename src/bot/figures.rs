@@ -18,6 +18,8 @@ pub enum Figure {
     Day(NaiveDate),
     /// A day of a month without its year: (month, day).
     DayOfMonth(u32, u32),
+    /// A day of a month nobody named: "tanggal 8".
+    DayOnly(u32),
     /// A month of a year.
     Month(i32, u32),
     /// A month without its year.
@@ -81,7 +83,11 @@ const NUMBERS: &[(&str, i64)] = &[
     ("nol", 0), ("zero", 0), ("satu", 1), ("one", 1), ("dua", 2), ("two", 2), ("tiga", 3), ("three", 3), ("empat", 4), ("four", 4), ("lima", 5), ("five", 5), ("enam", 6), ("six", 6),
     ("tujuh", 7), ("seven", 7), ("delapan", 8), ("eight", 8), ("sembilan", 9), ("nine", 9), ("sepuluh", 10), ("ten", 10), ("sebelas", 11), ("eleven", 11), ("twelve", 12),
     ("thirteen", 13), ("fourteen", 14), ("fifteen", 15), ("sixteen", 16), ("seventeen", 17), ("eighteen", 18), ("nineteen", 19), ("twenty", 20), ("thirty", 30), ("forty", 40),
-    ("fifty", 50), ("sixty", 60), ("seventy", 70), ("eighty", 80), ("ninety", 90), ("seratus", 100), ("seribu", 1_000), ("sejuta", 1_000_000), ("semiliar", 1_000_000_000),
+    ("fifty", 50), ("sixty", 60), ("seventy", 70), ("eighty", 80), ("ninety", 90), ("seratus", 100), ("seribu", 1_000), ("sejuta", 1_000_000), ("semiliar", 1_000_000_000), ("selusin", 12), ("dozen", 12),
+    // Javanese and Sundanese
+    ("siji", 1), ("setunggal", 1), ("loro", 2), ("kalih", 2), ("telu", 3), ("tigo", 3), ("papat", 4), ("sekawan", 4), ("gangsal", 5), ("enem", 6), ("pitu", 7), ("wolu", 8), ("sanga", 9),
+    ("songo", 9), ("sedasa", 10), ("selikur", 21), ("selawe", 25), ("seket", 50), ("sewidak", 60), ("satus", 100), ("sewu", 1_000), ("hiji", 1), ("tilu", 3), ("opat", 4), ("genep", 6),
+    ("dalapan", 8), ("salapan", 9), ("sapuluh", 10), ("sabelas", 11), ("saratus", 100), ("sarebu", 1_000), ("sajuta", 1_000_000), ("sayuta", 1_000_000),
 ];
 
 fn number_word(word: &str) -> Option<i64> {
@@ -91,10 +97,10 @@ fn number_word(word: &str) -> Option<i64> {
 /// What a word multiplies by; `belas` adds ten instead.
 fn multiplier(word: &str) -> Option<i64> {
     Some(match word {
-        "puluh" => 10,
+        "puluh" | "dasa" => 10,
         "ratus" | "hundred" => 100,
-        "ribu" | "rb" | "rbu" | "thousand" | "k" => 1_000,
-        "juta" | "jt" | "jta" | "jeti" | "million" | "mio" | "mn" => 1_000_000,
+        "ribu" | "rebu" | "ewu" | "rb" | "rbu" | "thousand" | "k" => 1_000,
+        "juta" | "yuta" | "jt" | "jta" | "jeti" | "million" | "mio" | "mn" => 1_000_000,
         "miliar" | "milyar" | "billion" | "bn" => 1_000_000_000,
         _ => return None,
     })
@@ -250,6 +256,7 @@ fn imply(figure: &Figure, set: &mut BTreeSet<Figure>) {
     match figure {
         Figure::Day(day) => {
             set.insert(Figure::DayOfMonth(day.month(), day.day()));
+            set.insert(Figure::DayOnly(day.day()));
             set.insert(Figure::Month(day.year(), day.month()));
             set.insert(Figure::AnyMonth(day.month()));
             set.insert(Figure::Year(i64::from(day.year())));
@@ -298,6 +305,12 @@ fn link(text: &str, tokens: &[Token], at: usize) -> Read {
         }
         is_domain
     };
+    let spelled_dot = !word.is_empty()
+        && tokens.get(at + 1).is_some_and(|dot| matches!(dot.word(), "dot" | "titik"))
+        && tokens.get(at + 2).is_some_and(|ending| ENDINGS.contains(&ending.word()));
+    if spelled_dot {
+        return Some((vec![Figure::Link(format!("{word}.{}", tokens[at + 2].word()))], at + 3));
+    }
     // only the beginning of a run: the rest of it has been taken with it
     let begins = token.apart || at == 0 || matches!(tokens[at - 1].kind, Kind::Sign('(' | '*' | '_' | ':' | '"' | '<'));
     let mail = begins && !word.is_empty() && tokens[at..glued(at)].iter().any(|token| token.is_sign('@'));
@@ -346,6 +359,12 @@ fn dated(tokens: &[Token], at: usize) -> Read {
             Some(y) => (vec![day(y, m, d)], with_year + 1),
             None => (vec![Figure::DayOfMonth(m, d)], next),
         });
+    }
+    if let (true, Some(d)) = (matches!(tokens[at].word(), "tanggal" | "tgl"), small(at + 1))
+        && month_at(at + 2).is_none()
+        && !sign(at + 2, &['-', '/', '–'])
+    {
+        return Some((vec![Figure::DayOnly(d)], at + 2));
     }
     if let (Some(m), Some(y)) = (month_at(at), year(at + 1)) {
         return Some((vec![Figure::Month(y, m)], at + 2));
@@ -404,6 +423,10 @@ fn counted(tokens: &[Token], at: usize) -> Read {
     }
     let before = at.checked_sub(1).map(|before| &tokens[before]);
     let before_word = before.map_or("", Token::word);
+    // ten-day, 9-hari
+    let hyphen =
+        tokens.get(next).is_some_and(|token| token.is_sign('-') && !token.apart) && tokens.get(next + 1).is_some_and(|token| !token.apart && UNITS.contains(&token.word()));
+    next += usize::from(hyphen);
     let after = tokens.get(next);
     let after_word = after.map_or("", Token::word).to_owned();
     if let Some(phone_or_account) = long_run(tokens, at) {
@@ -424,6 +447,12 @@ fn counted(tokens: &[Token], at: usize) -> Read {
     if said_rupiah || is_round || grouped {
         next += usize::from(matches!(after_word.as_str(), "rupiah" | "idr"));
         return Some((vec![Figure::Rupiah(whole)], next));
+    }
+    // hari ke-4, Hari 4: …: which day of the journey
+    let ordinal = before.is_some_and(|token| token.is_sign('-')) && at >= 2 && tokens[at - 2].word() == "ke";
+    let counted_before = at >= 2 && (tokens[at - 2].digits().is_some() || number_word(tokens[at - 2].word()).is_some()); // 9 hari 8 malam
+    if ordinal || (matches!(before_word, "hari" | "day") && !digits.is_empty() && !counted_before) {
+        return Some((vec![Figure::Count(hundredths, "hari ke".into())], next));
     }
     let seats_before = matches!(before_word, "sisa" | "tersisa" | "tinggal" | "kuota" | "quota" | "seat" | "kursi");
     match after_word.as_str() {
@@ -453,21 +482,21 @@ fn counted(tokens: &[Token], at: usize) -> Read {
 /// What small numbers in words must count to be a figure.
 #[rustfmt::skip] // a list
 const UNITS: &[&str] = &[
-    "hari", "day", "days", "malam", "night", "nights", "bulan", "month", "months", "tahun", "year", "years", "minggu", "week", "weeks", "jam", "hour", "hours", "menit", "minute", "minutes",
+    "hari", "day", "days", "dinten", "dina", "poe", "tiyang", "wong", "jalmi", "malam", "night", "nights", "bulan", "month", "months", "tahun", "year", "years", "minggu", "week", "weeks", "jam", "hour", "hours", "menit", "minute", "minutes",
     "orang", "people", "pax", "jamaah", "jemaah", "kamar", "room", "kali", "x", "kg", "kilogram", "liter", "bintang", "star", "stars", "kota", "bagasi", "koper", "langkah",
 ];
 
 /// One spelling for words that count the same.
 fn unit(word: &str) -> &str {
     match word {
-        "day" | "days" => "hari",
+        "day" | "days" | "dinten" | "dina" | "poe" => "hari",
         "night" | "nights" => "malam",
         "month" | "months" | "bln" => "bulan",
         "year" | "years" | "thn" => "tahun",
         "week" | "weeks" => "minggu",
         "hour" | "hours" => "jam",
         "minute" | "minutes" | "mnt" => "menit",
-        "people" | "pax" | "person" | "persons" | "jamaah" | "jemaah" | "dewasa" | "adults" => "orang",
+        "people" | "pax" | "person" | "persons" | "tiyang" | "wong" | "jalmi" | "jamaah" | "jemaah" | "dewasa" | "adults" => "orang",
         "star" | "stars" => "bintang",
         "room" | "rooms" => "kamar",
         "kilogram" => "kg",
@@ -484,6 +513,15 @@ fn number(tokens: &[Token], at: usize) -> Option<(Option<i64>, usize, bool, bool
     loop {
         let Some(token) = tokens.get(next) else { break };
         let word = token.word();
+        if any
+            && in_words
+            && token.is_sign('-')
+            && !token.apart
+            && tokens.get(next + 1).is_some_and(|after| !after.apart && (number_word(after.word()).is_some() || multiplier(after.word()).is_some()))
+        {
+            next += 1; // forty-four
+            continue;
+        }
         if let Some(digits) = token.digits() {
             // a second number in digits goes on only after a round word: 26 juta 500 ribu
             if any && !(is_round && tokens.get(next + 1).is_some_and(|after| matches!(multiplier(after.word()), Some(by) if by >= 1_000))) {

@@ -1,7 +1,7 @@
 //! The fact guard: a proposed text is said only when every figure in it is a fact of this turn, of the package it is said
 //! of, and it promises nothing the facts do not. Whoever wrote the text: the guard does not ask.
 
-use super::facts::{Facts, PackageFacts};
+use super::facts::{Facts, PackageFacts, Role};
 use super::figures::{self, Figure};
 use serde::Serialize;
 
@@ -19,49 +19,36 @@ const LONGEST: usize = 1_500;
 /// A piece of our instructions this long is a leak, characters.
 const LEAK: usize = 40;
 /// Words of our own machinery that no customer should read.
-const MACHINERY: &[&str] = &["needs_person", "lookup_code", "lookup_question", "system prompt", "instruksi sistem", "json schema", "paket (lengkap)"];
+const MACHINERY: &[&str] = &[
+    "needs_person",
+    "lookup_code",
+    "lookup_question",
+    "system prompt",
+    "instruksi sistem",
+    "json schema",
+    "paket (lengkap)",
+    "paket lain:",
+    "tanya-jawab:",
+    "pemeriksa otomatis",
+    "usulan tadi",
+];
 
 /// Promises only a fact may make. The first word or words of each.
+#[rustfmt::skip] // a list
 const PROMISES: &[&str] = &[
-    "gratis",
-    "free",
-    "diskon",
-    "discount",
-    "potongan",
-    "potong harga",
-    "korting",
-    "promo",
-    "cashback",
-    "bonus",
-    "garansi",
-    "jaminan",
-    "dijamin",
-    "menjamin",
-    "guarantee",
-    "guaranteed",
-    "refund",
-    "uang kembali",
-    "dana kembali",
-    "dikembalikan",
-    "pengembalian",
-    "pasti berangkat",
-    "pasti dapat",
-    "pasti lolos",
-    "pasti terbit",
-    "pasti dikabulkan",
-    "pasti disetujui",
-    "visa pasti",
-    "tanpa biaya",
-    "cuma-cuma",
-    "harga khusus",
-    "harga spesial",
-    "special price",
-    "lebih murah untuk",
-    "kuota aman",
+    "gratis", "free", "diskon", "discount", "potongan", "potong harga", "korting", "promo", "cashback", "bonus", "garansi", "jaminan", "dijamin", "menjamin", "guarantee", "guaranteed", "refund",
+    "uang kembali", "dana kembali", "dikembalikan", "pengembalian", "pasti berangkat", "pasti dapat", "pasti lolos", "pasti terbit", "pasti keluar", "pasti dikabulkan", "pasti disetujui", "visa pasti",
+    "tanpa biaya", "cuma-cuma", "harga khusus", "harga spesial", "special price", "lebih murah untuk", "kuota aman", "turunkan", "diturunkan", "kami kurangi", "dikurangi", "berlaku sampai",
+    "berlaku hingga", "hanya berlaku", "hari ini saja", "today only", "only today", "valid until",
 ];
 /// Words that turn a promise into its opposite, and how far before it they may stand, in words.
-const DENIALS: &[&str] = &["tidak", "belum", "bukan", "tanpa", "no", "not", "cannot", "tak", "tdk", "jangan"];
+const DENIALS: &[&str] = &["tidak", "belum", "bukan", "tanpa", "no", "not", "cannot", "tak", "tdk"];
 const DENIAL_REACH: usize = 4;
+/// A denial after the promise, as in "soal diskon kami belum bisa", may stand a little further away.
+const LATE_DENIAL_REACH: usize = 7;
+/// Words that only name a subject: "pertanyaan tentang diskon", "soal refund".
+const SUBJECTS: &[&str] = &["soal", "tentang", "mengenai", "pertanyaan", "perihal", "urusan", "permintaan", "about", "regarding", "feel"];
+const SUBJECT_REACH: usize = 2;
 
 /// Checks a text. `about`: the package the chat is about. `instructions`: what the model was told, which must not come out.
 ///
@@ -75,7 +62,7 @@ pub fn check(text: &str, facts: &Facts, about: Option<&str>, instructions: &[&st
     } else if length > LONGEST {
         breach("length", &format!("{length} characters"));
     }
-    if text.chars().any(|c| (c.is_control() && c != '\n') || figures::is_hidden(c) && !matches!(c, '\u{200d}' | '\u{fe0f}')) || text.contains("```") || has_tag(text) {
+    if hides(text) || ["```", "**", "__", "~~~"].iter().any(|mark| text.contains(mark)) || text.lines().any(|line| line.starts_with('#')) || has_tag(text) {
         breach("markup", "control characters or markup");
     }
     let lower = text.to_lowercase();
@@ -99,6 +86,16 @@ pub fn check(text: &str, facts: &Facts, about: Option<&str>, instructions: &[&st
     if breaches.is_empty() { Ok(()) } else { Err(breaches) }
 }
 
+/// Control characters, and signs that hide: but for those that join or colour emoji.
+fn hides(text: &str) -> bool {
+    let mut before = ' ';
+    text.chars().any(|c| {
+        let joins = matches!(c, '\u{200d}' | '\u{fe0f}') && !before.is_alphanumeric() && !before.is_whitespace();
+        before = c;
+        (c.is_control() && c != '\n') || (figures::is_hidden(c) && !joins)
+    })
+}
+
 /// `<b>`, `</a>`, `<script src…>`: an angle bracket with a letter or slash right behind it, and one that closes.
 fn has_tag(text: &str) -> bool {
     text.split('<').skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/' || c == '!') && rest.contains('>'))
@@ -106,21 +103,25 @@ fn has_tag(text: &str) -> bool {
 
 /// Promises made that no fact makes in the same words and that are not denied.
 fn promises(lower: &str, facts: &str) -> Vec<String> {
-    let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric() && c != '-').filter(|word| !word.is_empty()).collect();
     let mut made = Vec::new();
-    for promise in PROMISES {
-        let parts: Vec<&str> = promise.split(' ').collect();
-        for at in 0..words.len().saturating_sub(parts.len() - 1) {
-            let here = &words[at..at + parts.len()];
-            if here != parts.as_slice() {
-                continue;
-            }
-            let denied = words[at.saturating_sub(DENIAL_REACH)..at].iter().any(|word| DENIALS.contains(word));
-            // the fact must make the same promise of the same thing: the word and its neighbour
-            let next = words.get(at + parts.len()).copied().unwrap_or("");
-            let stated = facts.contains(&format!("{promise} {next}")) || (next.is_empty() && facts.contains(promise));
-            if !denied && !stated {
-                made.push(format!("{promise} {next}").trim().to_owned());
+    for sentence in lower.split(['.', '!', '?', ';', '\n']) {
+        let words: Vec<&str> = sentence.split(|c: char| !c.is_alphanumeric() && c != '-').filter(|word| !word.is_empty()).collect();
+        let any = |from: usize, to: usize, list: &[&str]| words[from.min(words.len())..to.min(words.len())].iter().any(|word| list.contains(word));
+        for promise in PROMISES {
+            let parts: Vec<&str> = promise.split(' ').collect();
+            for at in 0..(words.len() + 1).saturating_sub(parts.len()) {
+                if words[at..at + parts.len()] != parts[..] {
+                    continue;
+                }
+                let after = at + parts.len();
+                let denied = any(at.saturating_sub(DENIAL_REACH), at, DENIALS) || any(after, after + LATE_DENIAL_REACH, DENIALS);
+                let subject = any(at.saturating_sub(SUBJECT_REACH), at, SUBJECTS);
+                // the fact must make the same promise of the same thing: the word and its neighbour
+                let next = words.get(after).copied().unwrap_or("");
+                let stated = facts.contains(format!("{promise} {next}").trim());
+                if !denied && !subject && !stated {
+                    made.push(format!("{promise} {next}").trim().to_owned());
+                }
             }
         }
     }
@@ -141,6 +142,7 @@ fn named<'f>(text: &str, facts: &'f Facts) -> Vec<(usize, usize, &'f PackageFact
             }
         }
     }
+    found.extend(nicknames(&lower, facts));
     // the longest name wins where two overlap
     found.sort_by_key(|(from, to, _)| (*from, std::cmp::Reverse(*to)));
     let mut kept: Vec<(usize, usize, &PackageFacts)> = Vec::new();
@@ -151,6 +153,36 @@ fn named<'f>(text: &str, facts: &'f Facts) -> Vec<(usize, usize, &'f PackageFact
     }
     kept
 }
+
+/// Packages named in short, by a word of their name or code that no other has: "paket VIP", "yang Ramadhan".
+fn nicknames<'f>(lower: &str, facts: &'f Facts) -> Vec<(usize, usize, &'f PackageFacts)> {
+    let words = |package: &PackageFacts| -> Vec<String> {
+        let both = format!("{} {}", package.name, package.code).to_lowercase();
+        both.split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() >= 3 && !word.bytes().all(|b| b.is_ascii_digit())).map(str::to_owned).collect()
+    };
+    let all: Vec<Vec<String>> = facts.packages.iter().map(words).collect();
+    let mut found = Vec::new();
+    for (at, package) in facts.packages.iter().enumerate() {
+        for word in &all[at] {
+            let is_own = all.iter().enumerate().all(|(other, words)| other == at || !words.contains(word));
+            let is_month = SHORT_MONTHS.contains(&word.as_str()) || figures::find(word).iter().any(|found| matches!(found.figure, Figure::AnyMonth(_)));
+            if !is_own || is_month || LEADS.contains(&word.as_str()) {
+                continue; // months are said of other things too
+            }
+            for lead in LEADS {
+                let name = format!("{lead} {word}");
+                let ends = |to: usize| lower[to..].chars().next().is_none_or(|c| !c.is_alphanumeric());
+                found.extend(lower.match_indices(&name).filter(|(from, hit)| ends(from + hit.len())).map(|(from, hit)| (from, from + hit.len(), package)));
+            }
+        }
+    }
+    found
+}
+
+/// Words a package's nickname follows.
+const LEADS: &[&str] = &["paket", "yang", "umroh", "umrah", "program", "kelas", "package", "the", "untuk"];
+/// Month parts of codes.
+const SHORT_MONTHS: &[&str] = &["jan", "feb", "mar", "apr", "mei", "jun", "jul", "agt", "sep", "okt", "nov", "des"];
 
 /// Ends of sentences and lines, as byte positions.
 fn sentence_ends(text: &str) -> Vec<usize> {
@@ -182,11 +214,47 @@ fn foreign_figures(text: &str, facts: &Facts, about: Option<&str>) -> Vec<String
             several => several.iter().rev().find(|(from, ..)| *from < found.at).map(|(.., package)| *package),
         };
         let subject = subject.or_else(|| facts.packages.iter().find(|package| Some(package.code.as_str()) == about));
-        if !is_fact(&found.figure, subject, facts) {
+        let start = if here == 0 { 0 } else { ends[here - 1] };
+        let role = role_of(&found, text, start, ends[here]);
+        let misplaced = subject.zip(role).is_some_and(|(package, role)| !fits_role(&found.figure, role, package));
+        if misplaced || !is_fact(&found.figure, subject, facts) {
             wrong.push(found.quote);
         }
     }
     wrong
+}
+
+/// Words that say what a figure is of.
+#[rustfmt::skip] // a table
+const ROLES: &[(&str, Role)] = &[
+    ("double", Role::Double), ("berdua", Role::Double), ("triple", Role::Triple), ("bertiga", Role::Triple), ("infant", Role::Infant), ("bayi", Role::Infant), ("dp", Role::Dp),
+    ("muka", Role::Dp), ("deposit", Role::Dp), ("makkah", Role::Makkah), ("mekkah", Role::Makkah), ("haram", Role::Makkah), ("madinah", Role::Madinah), ("nabawi", Role::Madinah),
+    ("berangkat", Role::Departure), ("keberangkatan", Role::Departure), ("berangkatnya", Role::Departure), ("departs", Role::Departure), ("departure", Role::Departure),
+    ("leaves", Role::Departure), ("mangkat", Role::Departure), ("pelunasan", Role::Payoff), ("lunas", Role::Payoff), ("pelunasannya", Role::Payoff), ("full", Role::Payoff),
+];
+
+/// What a figure is said of: the role named last before it in its sentence, else the first one after it.
+fn role_of(found: &figures::Found, text: &str, start: usize, end: usize) -> Option<Role> {
+    let fits = |role: Role| match found.figure {
+        Figure::Rupiah(_) => matches!(role, Role::Double | Role::Triple | Role::Infant | Role::Dp),
+        Figure::Metres(_) => matches!(role, Role::Makkah | Role::Madinah),
+        Figure::Day(_) | Figure::DayOfMonth(..) => matches!(role, Role::Departure | Role::Payoff),
+        _ => false,
+    };
+    let role = |word: &str| ROLES.iter().find(|(name, role)| *name == word && fits(*role)).map(|(_, role)| *role);
+    let words = |part: &str| part.to_lowercase().split(|c: char| !c.is_alphanumeric()).map(str::to_owned).collect::<Vec<_>>();
+    let before = words(text.get(start..found.at)?);
+    let after = words(text.get((found.at + found.quote.len()).min(end)..end)?);
+    before.iter().rev().find_map(|word| role(word)).or_else(|| after.iter().take(6).find_map(|word| role(word)))
+}
+
+/// Whether a figure is what the package has for that role.
+fn fits_role(figure: &Figure, role: Role, package: &PackageFacts) -> bool {
+    use chrono::Datelike;
+    package.roles.iter().filter(|(known, _)| *known == role).any(|(_, fact)| match (figure, fact) {
+        (Figure::DayOfMonth(month, day), Figure::Day(date)) => date.month() == *month && date.day() == *day,
+        _ => figure == fact,
+    })
 }
 
 fn is_fact(figure: &Figure, subject: Option<&PackageFacts>, facts: &Facts) -> bool {
