@@ -70,9 +70,11 @@ async function load(address, options) {
   const answer = await fetch(address, { credentials: "same-origin", ...options });
   const out = new URL(answer.url).pathname === "/login";
   if (out) location.reload();
-  if (out || !answer.ok) throw new Error(answer.status);
+  if (out) throw new Error(answer.status);
+  const doc = new DOMParser().parseFromString(await answer.text(), "text/html");
+  if (!answer.ok) throw Object.assign(new Error(answer.status), { why: doc.querySelector("[data-why]")?.textContent });
   offline(false);
-  return new DOMParser().parseFromString(await answer.text(), "text/html");
+  return doc;
 }
 
 /** Sends a form without leaving the page and shows what came of it. */
@@ -162,7 +164,8 @@ if (composer) {
       try {
         await post(composer, body, () => bubble.remove());
         if (!reply.value) keep("");
-      } catch {
+      } catch (error) {
+        if (error.why) bubble.querySelector(".why").textContent = error.why;
         bubble.classList.add("bad");
         bubble.querySelector(".tick").hidden = true;
         bubble.querySelector(".trouble").hidden = false;
@@ -177,8 +180,10 @@ if (composer) {
   reply.addEventListener("input", () => keep(reply.value));
   composer.addEventListener("submit", (event) => {
     event.preventDefault();
-    const text = reply.value.trim(), body = fields(composer);
+    const text = reply.value.trim();
     if (!text) return;
+    composer.elements.token.value = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`; // one reply, however often it is tried
+    const body = fields(composer);
     const bubble = $("pending").content.firstElementChild.cloneNode(true);
     bubble.querySelector(".words").textContent = text;
     bubble.querySelector("time").textContent = new Date().toLocaleTimeString("en-GB", zone).replace(":", ".");

@@ -16,5 +16,6 @@ pub mod outbox;
 pub mod phase;
 pub mod prompt;
 pub mod quarantine;
+pub mod reply;
 pub mod thread;
 pub mod turn;

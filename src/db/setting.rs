@@ -293,6 +293,10 @@ impl Settings {
     pub fn millis(&self, key: &'static str) -> Duration {
         Duration::from_millis(u64::try_from(self.int(key)).unwrap_or(0))
     }
+    /// The agency's bank accounts, as written: no other may be named in a message.
+    pub fn accounts(&self) -> Vec<String> {
+        self.text("payment.accounts").split([',', ';', '\n']).map(str::trim).filter(|account| !account.is_empty()).map(str::to_owned).collect()
+    }
     /// The agency's language.
     pub fn language(&self) -> Language {
         Language::parse(self.text("agency.language"))

@@ -3,7 +3,7 @@
 
 use super::reconcile;
 use crate::app::App;
-use crate::chat::{handover, intake, outbox};
+use crate::chat::{handover, intake, outbox, reply};
 use crate::db::{StoreError, event};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -53,6 +53,7 @@ fn chores(app: &App) -> Result<(), StoreError> {
         outbox::replan(tx)?;
         event::prune(tx, tx.now_ms, PRUNE)?;
         intake::prune(tx, raw_days, PRUNE)?;
+        reply::forget(tx)?;
         Ok(())
     })
 }

@@ -234,3 +234,44 @@ fn a_long_conversation_is_read_page_by_page() {
     assert_eq!(app.api("GET", "/api/conversations/conv_1?limit=0", None).0, 422);
     assert_eq!(app.api("GET", "/api/conversations/conv_1?before=999999", None).1["messages"], json!([]));
 }
+
+#[test]
+fn an_account_that_is_not_the_agencys_is_never_sent_and_always_reported() {
+    let app = Kafilah::start_with(&[("payment.accounts", "BSI 7123456789 a.n. Biro Uji, BCA 880-123-4567")]);
+    app.customer_writes("6281200000001", "A1", "halo");
+    app.wait_delivered(1);
+    let send = |text: &str| app.api("POST", "/api/conversations/conv_1/messages", Some(json!({"text": text})));
+    for foreign in ["Silakan transfer ke BCA 1234567890 a.n. Budi ya", "DP nya ke rek 7123-4567-88", "kirim lewat dana 0812 9999 8888 aja pak", "norek mandiri\n1370 0123 45678"] {
+        let (status, answer) = send(foreign);
+        assert_eq!((status, answer["error"]["code"].as_str()), (422, Some("unknown_account")), "{foreign}: {answer}");
+    }
+    for own in [
+        "Silakan transfer ke BSI 7123456789 a.n. Biro Uji",
+        "atau BCA 8801234567 ya",
+        "DP Rp5.000.000 ya Bu, nanti saya telepon di 0812-3456-7890",
+        "paspor A1234567, nomor antrean 20301234",
+    ] {
+        let (status, answer) = send(own);
+        assert_eq!(status, 202, "{own}: {answer}");
+    }
+    let told = app.wait_delivered(5).join("\n");
+    assert!(!told.contains("1234567890") && told.contains("7123456789"), "{told}");
+    let reports: Vec<Value> = app.export("audit").into_iter().filter(|row| row["action"] == "account.blocked").collect();
+    assert_eq!(reports.len(), 4);
+}
+
+#[test]
+fn a_reply_with_the_same_key_is_said_once() {
+    let app = Kafilah::start();
+    app.customer_writes("6281200000001", "I1", "halo");
+    app.wait_delivered(1);
+    let authorization = format!("Bearer {}", app.token);
+    let send = || {
+        let headers = [("authorization", authorization.as_str()), ("idempotency-key", "abc-1")];
+        app.call("POST", "/api/conversations/conv_1/messages", &headers, Some(br#"{"text": "Siap, Bu"}"#)).json()["status"].as_str().unwrap().to_owned()
+    };
+    assert_eq!([send(), send(), send()], ["queued", "duplicate", "duplicate"]);
+    app.wait_delivered(2);
+    std::thread::sleep(std::time::Duration::from_millis(400));
+    assert_eq!(app.waha.delivered().len(), 2);
+}

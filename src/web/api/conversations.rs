@@ -3,13 +3,12 @@
 use super::auth::Caller;
 use super::body::JsonBody;
 use crate::app::App;
-use crate::chat::message::Author;
-use crate::chat::outbox::{self, Outgoing, Priority};
+use crate::chat::reply::{self, Reply, ReplyError};
 use crate::chat::{conversation, handover, thread};
 use crate::web::error::ApiError;
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -39,50 +38,49 @@ pub async fn get(State(app): State<Arc<App>>, Path(id): Path<String>, Query(page
     found.map(Json).ok_or_else(|| ApiError::not_found("the conversation"))
 }
 
-/// Longest reply a person may send, characters (WhatsApp's own limit is 65,536).
-pub const LONGEST_REPLY: usize = 20_000;
+impl From<ReplyError> for ApiError {
+    fn from(error: ReplyError) -> Self {
+        match error {
+            ReplyError::NoSuchConversation => Self::not_found("the conversation"),
+            ReplyError::UnknownAccount(_) => Self::new(422, "unknown_account", error.to_string()).about("text"),
+            ReplyError::BadText => Self::field("text", error.to_string()),
+            ReplyError::Db(error) => error.into(),
+        }
+    }
+}
 
-/// Queues a person's reply; the bot is silent from here on.
-pub fn reply(tx: &crate::db::writer::Tx<'_>, id: i64, text: &str, actor: &str, user_id: Option<i64>) -> Result<i64, ApiError> {
-    let conversation = conversation::find(tx, id)?.ok_or_else(|| ApiError::not_found("the conversation"))?;
-    handover::to_person(tx, &conversation, user_id, "taken")?;
-    let message_id = outbox::enqueue(
-        tx,
-        &Outgoing {
-            conversation_id: conversation.id,
-            channel_id: conversation.channel_id,
-            author: Author::User(user_id),
-            kind: "text",
-            text: Some(text),
-            media_id: None,
-            extra: None,
-            render: None,
-            generation: None,
-            turn_id: None,
-            campaign_code: None,
-            priority: Priority::Person,
-        },
-    )?;
-    conversation::wrote(tx, conversation.id, message_id, tx.now_ms)?;
-    conversation::answered_by_person(tx, conversation.id, actor)?;
-    Ok(message_id)
+/// Queues a reply; a foreign account in it is reported.
+pub async fn say(app: &App, reply: Reply) -> Result<Option<i64>, ReplyError> {
+    let accounts = app.settings().accounts();
+    let (id, actor) = (reply.conversation_id, reply.actor.clone());
+    let said = app.store.write(move |tx| reply::send(tx, &reply, &accounts)).await;
+    if let Err(ReplyError::UnknownAccount(quote)) = &said {
+        let quote = quote.clone();
+        app.store.write(move |tx| reply::report_account(tx, &actor, id, &quote, false)).await?;
+    }
+    said
 }
 
 /// A person's reply.
 #[derive(Deserialize)]
-pub struct Reply {
+pub struct Body {
     text: String,
 }
 
-/// `POST /api/conversations/{id}/messages {"text"}`.
-pub async fn send(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<String>, JsonBody(body): JsonBody<Reply>) -> Result<(StatusCode, Json<Value>), ApiError> {
+/// `POST /api/conversations/{id}/messages {"text"}`. With an `Idempotency-Key` the same call again says nothing again.
+pub async fn send(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    JsonBody(body): JsonBody<Body>,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
     let id = id_of(&id)?;
-    let text = body.text.trim().to_owned();
-    if text.is_empty() || text.chars().count() > LONGEST_REPLY {
-        return Err(ApiError::field("text", "text: 1 to 20,000 characters"));
-    }
-    let message_id = app.store.write(move |tx| reply(tx, id, &text, &caller.actor, None)).await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({"status": "queued", "state": "due", "message": message_id, "conversation_id": format!("conv_{id}")}))))
+    let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok()).filter(|key| key.len() <= 200);
+    let token = key.map(|key| format!("{}:{key}", caller.actor));
+    let message_id = say(&app, Reply { conversation_id: id, text: body.text, actor: caller.actor, user_id: None, token }).await?;
+    let status = if message_id.is_some() { "queued" } else { "duplicate" };
+    Ok((StatusCode::ACCEPTED, Json(json!({"status": status, "state": "due", "message": message_id, "conversation_id": format!("conv_{id}")}))))
 }
 
 /// Who gets it back.

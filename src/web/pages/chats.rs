@@ -4,6 +4,7 @@
 use super::{Refusal, Visitor, enter, see};
 use crate::app::App;
 use crate::chat::handover::{self, AssignError};
+use crate::chat::reply::{Reply, ReplyError};
 use crate::chat::thread::{self, Bubble, Tab};
 use crate::chat::{conversation, escalation};
 use crate::db::{StoreError, event};
@@ -119,6 +120,7 @@ pub async fn thread(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): P
         app.store.write(move |tx| conversation::mark_read(tx, id)).await?;
     }
     values["draft"] = json!("");
+    values["token"] = json!(crate::kernel::ids::hex(&crate::kernel::ids::random::<12>()));
     values["sent"] = json!(query.sent.is_some());
     Ok(visitor.page(200, "chats.html", "chats", values).await)
 }
@@ -146,6 +148,7 @@ fn items(bubbles: &[Bubble], marks: Vec<(i64, String, String, String, String)>, 
 pub struct ReplyForm {
     csrf: String,
     text: String,
+    token: Option<String>,
 }
 
 /// A person's reply.
@@ -153,17 +156,16 @@ pub async fn send(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Pat
     let visitor = enter(&app, &headers, Action::Chat).await?;
     visitor.check(&headers, &form.csrf)?;
     let id = conversation::parse_id(&id).ok_or(Refusal::NotFound)?;
-    let text = form.text.trim().replace("\r\n", "\n");
-    if text.is_empty() || text.chars().count() > api::LONGEST_REPLY {
-        return Ok(see(&format!("/chats/conv_{id}")));
+    let text = form.text.replace("\r\n", "\n");
+    let token = form.token.filter(|token| token.len() <= 64).map(|token| format!("{}:{token}", visitor.actor()));
+    let reply = Reply { conversation_id: id, text, actor: visitor.actor(), user_id: Some(visitor.session.user.id), token };
+    match api::say(&app, reply).await {
+        Ok(_) => Ok(see(&format!("/chats/conv_{id}?sent=1#end"))),
+        Err(ReplyError::BadText) => Ok(see(&format!("/chats/conv_{id}"))),
+        Err(ReplyError::UnknownAccount(_)) => Err(Refusal::Notice(422, "account")),
+        Err(ReplyError::NoSuchConversation) => Err(Refusal::NotFound),
+        Err(ReplyError::Db(error)) => Err(error.into()),
     }
-    let (actor, user_id) = (visitor.actor(), visitor.session.user.id);
-    let sent = app.store.write(move |tx| api::reply(tx, id, &text, &actor, Some(user_id))).await;
-    if let Err(error) = sent {
-        tracing::warn!(?error, "a reply was not queued");
-        return Err(Refusal::Trouble(StoreError::Closed));
-    }
-    Ok(see(&format!("/chats/conv_{id}?sent=1#end")))
 }
 
 /// A form that carries only its token.

@@ -90,6 +90,8 @@ pub enum Refusal {
     Foreign,
     /// The store cannot be used now.
     Trouble(StoreError),
+    /// A page with one sentence of the catalogue.
+    Notice(u16, &'static str),
     /// Something to say in the visitor's words.
     Said(u16, String),
 }
@@ -113,6 +115,7 @@ impl IntoResponse for Refusal {
             Self::Login => Redirect::to("/login").into_response(),
             Self::NotFound => notice(404, "notfound"),
             Self::Foreign => notice(403, "foreign"),
+            Self::Notice(status, which) => notice(status, which),
             Self::Trouble(StoreError::Db(cause)) => {
                 tracing::error!(%cause, "a page failed in the store");
                 notice(500, "broken")

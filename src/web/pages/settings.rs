@@ -17,6 +17,21 @@ use std::sync::Arc;
 const GROUPS: &[(&str, &[&str])] = &[
     ("agency", &["agency.name", "agency.licence", "agency.address", "agency.timezone", "agency.language", "server.public_url", "whatsapp.phone"]),
     ("bot", &["bot.enabled", "bot.quiet_ms", "bot.confidence_floor", "bot.resume_after_min", "bot.replies_per_hour", "bot.image_caption"]),
+    ("payment", &["payment.accounts"]),
+    (
+        "ai",
+        &[
+            "llm.base_url",
+            "llm.model",
+            "llm.api_key",
+            "llm.timeout_ms",
+            "llm.max_tokens",
+            "llm.daily_tokens",
+            "llm.calls_per_hour",
+            "llm.input_idr_per_million",
+            "llm.output_idr_per_million",
+        ],
+    ),
     ("queue", &["queue.typing", "queue.reply_gap_ms", "queue.broadcast_gap_ms", "queue.daily_new_contacts", "queue.send_timeout_ms"]),
     ("hours", &["hours.open", "hours.close"]),
     ("notify", &["notify.email", "notify.whatsapp"]),
@@ -45,10 +60,13 @@ async fn form(app: &Arc<App>, visitor: &super::Visitor, status: u16, typed: &Has
                         Kind::Zone => ("choice", &["Asia/Jakarta", "Asia/Makassar", "Asia/Jayapura", "Asia/Riyadh"]),
                         Kind::Int(..) => ("number", &[]),
                         Kind::Time => ("time", &[]),
+                        Kind::Secret => ("password", &[]),
                         _ => ("text", &[]),
                     };
-                    let value = typed.get(*key).unwrap_or(value);
-                    Some(json!({"key": key, "label": format!("set-{}", key.replace(['.', '_'], "-")), "value": value, "default": spec.default, "changed": changed, "input": input, "choices": choices, "wrong": wrong == Some(*key)}))
+                    let kept = spec.kind == Kind::Secret && !value.is_empty();
+                    let empty = String::new(); // a secret is never shown again
+                    let value = if spec.kind == Kind::Secret { &empty } else { typed.get(*key).unwrap_or(value) };
+                    Some(json!({"key": key, "label": format!("set-{}", key.replace(['.', '_'], "-")), "value": value, "default": spec.default, "changed": changed, "input": input, "kept": kept, "choices": choices, "wrong": wrong == Some(*key)}))
                 })
                 .collect();
             json!({"group": group, "fields": fields})
@@ -69,8 +87,12 @@ pub async fn save(State(app): State<Arc<App>>, headers: HeaderMap, Form(sent): F
     visitor.check(&headers, sent.get("csrf").map_or("", String::as_str))?;
     let settings = app.settings();
     let keys = GROUPS.iter().flat_map(|(_, keys)| keys.iter());
-    let changes: Vec<(&'static str, String)> =
-        keys.filter_map(|key| sent.get(*key).map(|value| (*key, value.trim().to_owned()))).filter(|(key, value)| settings.text(key) != value).collect();
+    let changes: Vec<(&'static str, String)> = keys
+        .filter_map(|key| sent.get(*key).map(|value| (*key, value.trim().to_owned())))
+        .filter(|(key, value)| settings.text(key) != value)
+        // an empty field keeps a secret as it is
+        .filter(|(key, value)| !(value.is_empty() && setting::find(key).is_some_and(|spec| spec.kind == Kind::Secret)))
+        .collect();
     let actor = visitor.actor();
     let done = app.store.write(move |tx| -> Result<(), SettingError> { changes.iter().try_for_each(|(key, value)| setting::set(tx, &actor, key, value)) }).await;
     match done {

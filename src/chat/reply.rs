@@ -1,0 +1,103 @@
+//! A person's reply from the dashboard or through the API: once per form, never with a foreign account in it, and from
+//! then on the bot is silent.
+
+use super::message::Author;
+use super::outbox::{self, Outgoing, Priority};
+use super::{conversation, handover};
+use crate::bot::guard;
+use crate::db::StoreError;
+use crate::db::writer::Tx;
+use serde_json::json;
+
+/// Longest reply a person may send, characters (WhatsApp's own limit is 65,536).
+pub const LONGEST: usize = 20_000;
+
+/// What is to be said.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// Where.
+    pub conversation_id: i64,
+    /// The words.
+    pub text: String,
+    /// Who, for the audit trail.
+    pub actor: String,
+    /// The user behind it.
+    pub user_id: Option<i64>,
+    /// The form's or caller's token: the same one again says nothing again.
+    pub token: Option<String>,
+}
+
+/// Why it was not queued.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplyError {
+    /// Empty or too long.
+    #[error("text: 1 to 20,000 characters")]
+    BadText,
+    /// No such conversation.
+    #[error("no such conversation")]
+    NoSuchConversation,
+    /// An account number that is not the agency's.
+    #[error("text: {0} is not one of the agency's accounts; add it under Settings or take it out")]
+    UnknownAccount(String),
+    /// The store.
+    #[error(transparent)]
+    Db(#[from] StoreError),
+}
+
+/// Queues a reply; its message row, or `None` when its token has been seen.
+pub fn send(tx: &Tx<'_>, reply: &Reply, accounts: &[String]) -> Result<Option<i64>, ReplyError> {
+    let text = reply.text.trim();
+    if text.is_empty() || text.chars().count() > LONGEST {
+        return Err(ReplyError::BadText);
+    }
+    if let Some(foreign) = guard::foreign_accounts(text, accounts).into_iter().next() {
+        return Err(ReplyError::UnknownAccount(foreign));
+    }
+    let conversation = conversation::find(tx, reply.conversation_id)?.ok_or(ReplyError::NoSuchConversation)?;
+    if let Some(token) = &reply.token
+        && !first_time(tx, token)?
+    {
+        return Ok(None);
+    }
+    handover::to_person(tx, &conversation, reply.user_id, "taken")?;
+    let message_id = outbox::enqueue(
+        tx,
+        &Outgoing {
+            conversation_id: conversation.id,
+            channel_id: conversation.channel_id,
+            author: Author::User(reply.user_id),
+            kind: "text",
+            text: Some(text),
+            media_id: None,
+            extra: None,
+            render: None,
+            generation: None,
+            turn_id: None,
+            campaign_code: None,
+            priority: Priority::Person,
+        },
+    )?;
+    conversation::wrote(tx, conversation.id, message_id, tx.now_ms)?;
+    conversation::answered_by_person(tx, conversation.id, &reply.actor)?;
+    Ok(Some(message_id))
+}
+
+/// Tells the owner that somebody wrote an account that is not the agency's; `sent`: from the phone itself, so that it could
+/// not be held back.
+pub fn report_account(tx: &Tx<'_>, actor: &str, conversation_id: i64, quote: &str, sent: bool) -> Result<(), StoreError> {
+    let what = if sent { "account.unknown_sent" } else { "account.blocked" };
+    tx.audit(actor, what, &format!("conv_{conversation_id}"), &json!({"account": quote}).to_string())?;
+    tx.count("account.blocked", 1);
+    tx.emit("alert", Some(conversation_id), json!({"kind": "unknown_account", "actor": actor, "sent": sent}))
+}
+
+/// Whether a token is new; from now on it is not.
+pub fn first_time(tx: &Tx<'_>, token: &str) -> Result<bool, StoreError> {
+    Ok(tx.prepare_cached("INSERT OR IGNORE INTO once (token, at) VALUES (?1, ?2)")?.execute((token, tx.now_ms))? > 0)
+}
+
+/// Forgets tokens older than a week: no form lives that long.
+pub fn forget(tx: &Tx<'_>) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM once WHERE at < ?1", [tx.now_ms - 7 * 86_400_000])?;
+    Ok(())
+}
