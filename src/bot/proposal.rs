@@ -119,17 +119,16 @@ pub const EARLIER: usize = 16;
 
 /// The blocks of a release as one text, with the agency's own values in place.
 pub fn compose(release: &Release, context: &TurnContext) -> String {
+    with_values(release, &context.agency, &context.licence, &context.address)
+}
+
+/// The same, for these values.
+pub fn with_values(release: &Release, agency: &str, licence: &str, address: &str) -> String {
     let put = |name: &str, value: &str| if value.is_empty() { format!("(belum diisi: {name})") } else { value.to_owned() };
     let blocks: Vec<String> = release
         .blocks
         .iter()
-        .map(|block| {
-            block
-                .content
-                .replace("{agency}", &put("nama biro", &context.agency))
-                .replace("{licence}", &put("izin", &context.licence))
-                .replace("{address}", &put("alamat", &context.address))
-        })
+        .map(|block| block.content.replace("{agency}", &put("nama biro", agency)).replace("{licence}", &put("izin", licence)).replace("{address}", &put("alamat", address)))
         .collect();
     blocks.join("\n\n")
 }

@@ -201,6 +201,28 @@ pub fn releases(connection: &Connection, limit: usize) -> Result<Vec<Release>, S
     Ok(found)
 }
 
+/// What came of the turns made with a release, all days together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Outcomes {
+    /// Turns.
+    pub turns: i64,
+    /// Of them answered by the model.
+    pub asked: i64,
+    /// Of them ended with a person being called.
+    pub escalated: i64,
+    /// Of them below the confidence floor.
+    pub unsure: i64,
+    /// Conversations that reached BOOKING.
+    pub booked: i64,
+}
+
+/// Outcomes of a release, from the counters.
+pub fn outcomes(connection: &Connection, version: &str) -> Result<Outcomes, StoreError> {
+    let mut query = connection.prepare_cached("SELECT ifnull(sum(n), 0) FROM daily_count WHERE name = ?1")?;
+    let mut count = |what: &str| query.query_row([format!("prompt.{version}.{what}")], |row| row.get(0));
+    Ok(Outcomes { turns: count("turns")?, asked: count("asked")?, escalated: count("escalated")?, unsure: count("unsure")?, booked: count("booked")? })
+}
+
 /// Versions of a block, newest first.
 pub fn versions(connection: &Connection, name: &str, limit: usize) -> Result<Vec<Block>, StoreError> {
     let mut query = connection.prepare_cached(&[BLOCK, " WHERE block = ?1 ORDER BY id DESC LIMIT ?2"].concat())?;

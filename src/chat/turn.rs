@@ -290,6 +290,16 @@ pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decis
         tx.now_ms,
         decision.bundle_code,
     ])?;
+    if let Some(version) = &decision.prompt_version {
+        let outcomes = [
+            ("turns", true),
+            ("asked", decision.decided_by == "llm"),
+            ("escalated", escalation.is_some()),
+            ("unsure", unsure),
+            ("booked", decision.phase == Phase::Booking && now.phase < Phase::Booking),
+        ];
+        outcomes.iter().filter(|(_, holds)| *holds).for_each(|(what, _)| tx.count(format!("prompt.{version}.{what}"), 1));
+    }
     if let Some(id) = decision.faq_id {
         super::faq::said(tx, id)?;
     }

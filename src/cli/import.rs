@@ -1,6 +1,7 @@
 //! `import`: a CSV or JSON file, checked row by row, written whole or not at all.
 
 use super::{Desk, progress::Progress};
+use crate::chat::faq::{self, Faq, FaqError};
 use crate::chat::inbound::Party;
 use crate::db::writer::Tx;
 use crate::db::{DataDir, StoreError};
@@ -26,6 +27,8 @@ pub enum What {
     Campaigns,
     /// phone, name, email, address
     Contacts,
+    /// key, topic, question, variants, answer, answer_en, status (JSON, as `export faq --format jsonl` writes it)
+    Faq,
     /// phone, name, product, quantity, price_idr, bought_on
     Purchases,
 }
@@ -37,6 +40,7 @@ impl What {
             Self::Packages => Package::FIELDS,
             Self::Campaigns => &["code", "name", "package_code", "source"],
             Self::Contacts => &["phone", "contact_phone", "name", "email", "address"],
+            Self::Faq => &["key", "topic", "question", "variants", "answer", "answer_en", "status", "said", "updated_at", "updated_by"],
             Self::Purchases => &["phone", "contact_phone", "name", "email", "address", "product", "quantity", "price_idr", "bought_on", "date"],
         }
     }
@@ -78,6 +82,7 @@ enum Row {
     Package(Box<Package>),
     Campaign { code: String, name: String, package_code: Option<String>, source: Option<String> },
     Contact(Person),
+    Question(Box<Faq>),
     Purchase { person: Person, product: String, quantity: i64, price_idr: i64, bought_on: String },
 }
 
@@ -234,6 +239,17 @@ fn check(what: What, row: &Map<String, Value>) -> Result<Row, String> {
                 code,
             })
         }
+        What::Faq => {
+            let mut row = row.clone();
+            row.entry("status").or_insert("published".into());
+            // a CSV or exported cell holds the list as JSON
+            if let Some(Value::String(cell)) = row.get("variants") {
+                let list: Value = serde_json::from_str(cell).map_err(|_| "variants: a JSON list of texts".to_owned())?;
+                row.insert("variants".into(), list);
+            }
+            ["said", "updated_at", "updated_by", "id"].iter().for_each(|own| drop(row.remove(*own)));
+            serde_json::from_value(Value::Object(row)).map(|faq| Row::Question(Box::new(faq))).map_err(|error| error.to_string())
+        }
         What::Contacts => Ok(Row::Contact(person(row)?)),
         What::Purchases => {
             let quantity: i64 = words(row, "quantity").map_or(Ok(1), |n| n.parse().map_err(|_| format!("quantity: {n:?} is not a whole number")))?;
@@ -290,6 +306,10 @@ fn put(tx: &Tx<'_>, row: &Row) -> Result<bool, StoreError> {
             campaign::put(tx, "cli", code, name, package_code.as_deref(), source.as_deref())?;
             Ok(new)
         }
+        Row::Question(faq) => faq::put(tx, "cli", faq).map_err(|error| match error {
+            FaqError::Db(error) => error,
+            invalid => StoreError::Unavailable(format!("{}: {invalid}", faq.key)),
+        }),
         Row::Contact(person) => put_person(tx, person).map(|(_, new)| new),
         Row::Purchase { person, product, quantity, price_idr, bought_on } => {
             let (contact_id, _) = put_person(tx, person)?;

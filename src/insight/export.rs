@@ -167,6 +167,29 @@ pub const EXPORTS: &[Export] = &[
         rows: State("max(o.created_at, ifnull(o.attempt_at, 0), ifnull(o.sent_at, 0))"),
     },
     Export {
+        name: "faq",
+        columns: &[
+            ("key", Text), ("topic", Text), ("question", Text), ("variants", Text), ("answer", Text), ("answer_en", Text), ("status", Text), ("said", Number), ("updated_at", Time), ("updated_by", Text),
+        ],
+        sql: "SELECT key, topic, question, variants, answer, answer_en, status, said, updated_at, updated_by FROM faq WHERE {SPAN} ORDER BY topic, key",
+        rows: State("updated_at"),
+    },
+    Export {
+        name: "prompts",
+        columns: &[("prompt_type", Text), ("version", Text), ("content", Text), ("updated_by", Text), ("actor", Text), ("created_at", Time)],
+        sql: "SELECT block, version, content, author, actor, at FROM prompt_block WHERE {SPAN} ORDER BY id",
+        rows: Log("id", "at"),
+    },
+    Export {
+        name: "llm-calls",
+        columns: &[
+            ("at", Time), ("conversation_id", Conversation), ("model", Text), ("outcome", Text), ("latency_ms", Number), ("tries", Number), ("prompt_tokens", Number),
+            ("completion_tokens", Number), ("detail", Text),
+        ],
+        sql: "SELECT at, conversation_id, model, outcome, latency_ms, tries, prompt_tokens, completion_tokens, detail FROM llm_call WHERE {SPAN} ORDER BY id",
+        rows: Log("id", "at"),
+    },
+    Export {
         name: "quarantine",
         columns: &[("at", Time), ("session", Text), ("event", Text), ("reason", Text), ("body", Text)],
         sql: "SELECT received_at, session, event, reason, body FROM webhook_raw WHERE outcome = 'quarantined' AND {SPAN} ORDER BY id",

@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod date;
+pub mod diff;
 pub mod ids;
 pub mod language;
 pub mod phone;

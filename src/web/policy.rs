@@ -11,6 +11,8 @@ pub enum Action {
     Chat,
     /// Change packages and campaigns.
     EditCatalog,
+    /// Change what the bot is told and knows: prompts, questions, flows.
+    EditBot,
     /// Play the simulator.
     Simulate,
     /// See the audit trail.
@@ -23,7 +25,7 @@ pub enum Action {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 7] = [Self::View, Self::Chat, Self::EditCatalog, Self::Simulate, Self::Audit, Self::Administer, Self::Deliver];
+    pub const ALL: [Self; 8] = [Self::View, Self::Chat, Self::EditCatalog, Self::EditBot, Self::Simulate, Self::Audit, Self::Administer, Self::Deliver];
 }
 
 /// Whether a role may do an action.
@@ -32,7 +34,7 @@ pub fn may(role: Role, action: Action) -> bool {
         Action::View => true,
         Action::Chat | Action::Simulate | Action::Deliver => role != Role::Viewer,
         Action::EditCatalog => matches!(role, Role::SystemAdmin | Role::MarketingAdmin | Role::SalesAdmin),
-        Action::Audit => matches!(role, Role::SystemAdmin | Role::MarketingAdmin),
+        Action::EditBot | Action::Audit => matches!(role, Role::SystemAdmin | Role::MarketingAdmin),
         Action::Administer => role == Role::SystemAdmin,
     }
 }
@@ -44,7 +46,7 @@ mod tests {
     #[test]
     fn the_matrix() {
         let allowed = |role| Action::ALL.iter().filter(|action| may(role, **action)).count();
-        assert_eq!([Role::SystemAdmin, Role::MarketingAdmin, Role::SalesAdmin, Role::Cs, Role::Viewer].map(allowed), [7, 6, 5, 4, 1]);
+        assert_eq!([Role::SystemAdmin, Role::MarketingAdmin, Role::SalesAdmin, Role::Cs, Role::Viewer].map(allowed), [8, 7, 5, 4, 1]);
         assert!(!may(Role::Viewer, Action::Chat) && !may(Role::Cs, Action::EditCatalog) && !may(Role::SalesAdmin, Action::Administer));
     }
 }

@@ -1,6 +1,6 @@
 //! The route table, readable in one sitting: every path, its method and what a caller must be allowed to do.
 
-use super::policy::Action::{Chat, EditCatalog, View};
+use super::policy::Action::{Chat, EditBot, EditCatalog, View};
 use super::{api, live};
 use crate::app::App;
 use axum::Router;
@@ -22,6 +22,11 @@ pub fn router(app: Arc<App>) -> Router {
     let need = |action, route| api::auth::need(&app, action, route);
     let mut api = Router::new()
         .route("/api/ai/process-message", need(Chat, post(api::process_message::post)))
+        .route("/api/ai/prompts", need(View, get(api::prompts::list)).merge(need(EditBot, put(api::prompts::put))))
+        .route("/api/ai/prompts/rollback", need(EditBot, post(api::prompts::roll_back)))
+        .route("/api/ai/faq", need(View, get(api::faq::list)))
+        .route("/api/ai/faq/search", need(View, get(api::faq::search)))
+        .route("/api/ai/faq/{key}", need(EditBot, put(api::faq::put)))
         .route("/api/packages", need(View, get(api::packages::list)))
         .route("/api/packages/{code}", need(View, get(api::packages::get)).merge(need(EditCatalog, put(api::packages::put).patch(api::packages::patch))))
         .route("/api/marketing/leads", need(Chat, post(api::leads::post)))

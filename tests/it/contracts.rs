@@ -128,6 +128,12 @@ fn analytics_state_both_views_and_what_they_mean() {
 /// Every JSON route and method of openapi.json that wants a token, with the least role that may use it.
 const ROUTES: &[(&str, &str, &str)] = &[
     ("POST", "/api/ai/process-message", "cs"),
+    ("GET", "/api/ai/prompts", "viewer"),
+    ("PUT", "/api/ai/prompts", "marketing_admin"),
+    ("POST", "/api/ai/prompts/rollback", "marketing_admin"),
+    ("GET", "/api/ai/faq", "viewer"),
+    ("GET", "/api/ai/faq/search?q=paspor", "viewer"),
+    ("PUT", "/api/ai/faq/passport-validity", "marketing_admin"),
     ("GET", "/api/packages", "viewer"),
     ("GET", "/api/packages/UMR_X_2030_Y", "viewer"),
     ("PUT", "/api/packages/UMR_X_2030_Y", "sales_admin"),
@@ -274,4 +280,69 @@ fn a_reply_with_the_same_key_is_said_once() {
     app.wait_delivered(2);
     std::thread::sleep(std::time::Duration::from_millis(400));
     assert_eq!(app.waha.delivered().len(), 2);
+}
+
+#[test]
+fn prompts_have_versions_that_never_change_a_schedule_and_a_way_back() {
+    let app = Kafilah::start();
+    let put = |version: &str, content: &str, more: Value| {
+        let mut body = json!({"prompt_type": "base", "content": content, "version": version, "updated_by": "marketing_admin"});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        app.api("PUT", "/api/ai/prompts", Some(body))
+    };
+    let (status, first) = put("2.0", "You are a helpful umroh travel consultant...", json!({}));
+    assert_eq!((status, first["status"].as_str(), first["blocks"]["base"].as_str(), first["blocks"]["rules"].as_str()), (200, Some("active"), Some("2.0"), Some("1.0")), "{first}");
+    assert_eq!(put("2.0", "You are a helpful umroh travel consultant...", json!({})).1["release"], first["release"], "the same again changes nothing");
+    assert_eq!(put("2.0", "Other words", json!({})).0, 409, "a version is never changed");
+    for (body, field) in [
+        (json!({"prompt_type": "mood", "content": "x", "version": "1"}), "prompt_type"),
+        (json!({"prompt_type": "base", "content": " ", "version": "9"}), "content"),
+        (json!({"prompt_type": "base", "content": "x", "version": "a b"}), "version"),
+        (json!({"prompt_type": "base", "content": "x", "version": "9", "active_from": "besok"}), "active_from"),
+    ] {
+        let (status, answer) = app.api("PUT", "/api/ai/prompts", Some(body));
+        assert_eq!((status, answer["error"]["field"].as_str()), (422, Some(field)), "{answer}");
+    }
+    // every bot message from now on carries it, also those that rules made
+    app.customer_writes("6281200000001", "V1", "UMR_APR_2030_HEMAT");
+    app.wait_delivered(1);
+    let version = |phone: &str| app.export("messages").into_iter().find(|row| row["direction"] == "out" && row["contact_phone"] == phone).unwrap()["prompt_version"].clone();
+    assert_eq!(version("+6281200000001"), first["prompt_version"]);
+    let later = (chrono::Utc::now() + chrono::Duration::seconds(3)).to_rfc3339();
+    let (_, planned) = put("3.0", "Later words", json!({"active_from": later}));
+    assert_eq!(planned["status"], "scheduled", "{planned}");
+    assert_eq!(app.api("GET", "/api/ai/prompts", None).1["active"]["release"], first["release"]);
+    app.wait("the schedule", std::time::Duration::from_secs(8), |app| app.api("GET", "/api/ai/prompts", None).1["active"]["release"] == planned["release"]);
+    app.customer_writes("6281200000002", "V2", "UMR_APR_2030_HEMAT");
+    app.wait_delivered(2);
+    assert_eq!(version("+6281200000002"), planned["prompt_version"]);
+    let (status, back) = app.api("POST", "/api/ai/prompts/rollback", Some(json!({"release": first["release"]})));
+    assert_eq!((status, back["blocks"]["base"].as_str(), back["cause"].as_str()), (200, Some("2.0"), Some("rollback")), "{back}");
+    assert_eq!(app.api("POST", "/api/ai/prompts/rollback", Some(json!({"release": 999}))).0, 404);
+    assert_eq!(app.export("prompts").len(), 7, "five built-in versions and two of ours");
+}
+
+#[test]
+fn a_question_that_is_published_is_answered_and_goes_out_and_in_as_a_file() {
+    let app = Kafilah::start();
+    let ask = |text: &str| app.api("POST", "/api/ai/process-message", Some(json!({"phone": "6281200000001", "message": text, "dry_run": true}))).1;
+    let question = "apakah boleh membawa kucing peliharaan ke pesawat umroh?";
+    assert_ne!(ask(question)["decided_by"], "faq");
+    let body = json!({"topic": "travel", "question": "Bolehkah membawa kucing peliharaan?", "variants": ["bawa kucing ke pesawat boleh?"], "answer": "Hewan peliharaan belum bisa ikut, Kak."});
+    assert_eq!(app.api("PUT", "/api/ai/faq/kucing", Some(body.clone())).1["status"], "created");
+    let answer = ask(question);
+    assert_eq!((answer["decided_by"].as_str(), answer["response_text"].as_str()), (Some("faq"), Some("Hewan peliharaan belum bisa ikut, Kak.")), "{answer}");
+    let mut draft = body;
+    draft["status"] = json!("draft");
+    assert_eq!(app.api("PUT", "/api/ai/faq/kucing", Some(draft)).1["status"], "updated");
+    assert_ne!(ask(question)["decided_by"], "faq", "a draft is not said");
+    assert_eq!(app.api("PUT", "/api/ai/faq/kucing", Some(json!({"topic": "weather", "question": "x", "answer": "y"}))).1["error"]["field"], "topic");
+    // out as JSON Lines made a list, and in again
+    let rows = app.export("faq");
+    let file = app.dir.path().join("faq.json");
+    std::fs::write(&file, Value::from(rows.clone()).to_string()).unwrap();
+    let other = Kafilah::start();
+    let read = other.cli(&["import", "faq", file.to_str().unwrap()]);
+    assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+    assert_eq!(other.export("faq").len(), rows.len());
 }

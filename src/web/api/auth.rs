@@ -1,5 +1,6 @@
 //! Bearer tokens of the JSON contracts.
 
+use super::body;
 use crate::app::App;
 use crate::people::user::{self, Role};
 use crate::web::error::ApiError;
@@ -8,9 +9,10 @@ use axum::extract::{FromRequestParts, Request, State};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use axum::routing::MethodRouter;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A program that came with a valid token.
 #[derive(Clone, Debug)]
@@ -41,6 +43,9 @@ pub async fn allowed(app: &App, headers: &HeaderMap, action: Action) -> Result<C
     Ok(Caller { actor: format!("token:{id}"), user_id: None, role })
 }
 
+/// How long a body nobody may send is listened to.
+const HEAR_OUT: Duration = Duration::from_secs(2);
+
 /// A route only for those who may do `action`. Asked before anything of the body is read, so that a stranger learns nothing.
 pub fn need(app: &Arc<App>, action: Action, route: MethodRouter<Arc<App>>) -> MethodRouter<Arc<App>> {
     route.route_layer(middleware::from_fn_with_state(Arc::clone(app), move |State(app): State<Arc<App>>, mut request: Request, next: Next| async move {
@@ -49,7 +54,11 @@ pub fn need(app: &Arc<App>, action: Action, route: MethodRouter<Arc<App>>) -> Me
                 request.extensions_mut().insert(caller);
                 next.run(request).await
             }
-            Err(error) => Response::into_response(error.into_response()),
+            Err(error) => {
+                // taken off the line and thrown away: a connection closed over unread bytes would swallow the answer
+                drop(tokio::time::timeout(HEAR_OUT, body::read(request.into_body())).await);
+                error.into_response()
+            }
         }
     }))
 }

@@ -3,15 +3,18 @@
 
 pub mod audit;
 pub mod chats;
+pub mod faq;
 pub mod files;
 pub mod home;
 pub mod login;
 pub mod packages;
 pub mod profile;
+pub mod prompts;
 pub mod queue;
 pub mod settings;
 pub mod simulator;
 pub mod team;
+pub mod usage;
 pub mod whatsapp;
 
 use super::policy::{self, Action};
@@ -54,6 +57,12 @@ pub fn router(_: Arc<App>) -> Router<Arc<App>> {
         .route("/queue/{id}/discard", post(queue::discard))
         .route("/queue/unread/{id}/again", post(queue::read_again))
         .route("/queue/unread/{id}/discard", post(queue::throw_away))
+        .route("/bot", get(prompts::show).post(prompts::save))
+        .route("/bot/release", post(prompts::turn))
+        .route("/bot/faq", get(faq::list).post(faq::save))
+        .route("/bot/faq/new", get(faq::blank))
+        .route("/bot/faq/{key}", get(faq::edit))
+        .route("/bot/usage", get(usage::show))
         .route("/whatsapp", get(whatsapp::show).post(whatsapp::save))
         .route("/whatsapp/connect", post(whatsapp::connect))
         .route("/whatsapp/verb", post(whatsapp::verb))
@@ -177,11 +186,17 @@ impl Visitor {
         let app = &self.app;
         let counts = app.store.read(thread::counts).await.unwrap_or((0, 0));
         let mut context = view::base(app, self.language(), &self.session.user.theme);
-        let rights: serde_json::Map<String, Value> =
-            [("chat", Action::Chat), ("edit", Action::EditCatalog), ("simulate", Action::Simulate), ("audit", Action::Audit), ("admin", Action::Administer)]
-                .into_iter()
-                .map(|(name, action)| (name.to_owned(), self.may(action).into()))
-                .collect();
+        let rights: serde_json::Map<String, Value> = [
+            ("chat", Action::Chat),
+            ("edit", Action::EditCatalog),
+            ("bot", Action::EditBot),
+            ("simulate", Action::Simulate),
+            ("audit", Action::Audit),
+            ("admin", Action::Administer),
+        ]
+        .into_iter()
+        .map(|(name, action)| (name.to_owned(), self.may(action).into()))
+        .collect();
         let more = json!({
             "nav": nav, "csrf": self.session.csrf, "me": {"id": self.session.user.id, "name": self.session.user.name, "email": self.session.user.email, "role": self.session.user.role},
             "may": rights, "waiting_count": counts.0, "escalated_count": counts.1,

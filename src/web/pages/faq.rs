@@ -1,0 +1,105 @@
+//! Questions and answers: the list by topic, the form of one, and a box to try what the bot would find.
+
+use super::{Refusal, Visitor, enter, see};
+use crate::app::App;
+use crate::chat::faq::{self, Faq, FaqError, TOPICS};
+use crate::db::StoreError;
+use crate::web::policy::Action;
+use axum::Form;
+use axum::extract::{Path, Query, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// What to try and what to list.
+#[derive(Deserialize, Default)]
+pub struct Asked {
+    #[serde(rename = "try")]
+    tried: Option<String>,
+    topic: Option<String>,
+    saved: Option<String>,
+}
+
+/// The list.
+pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap, Query(asked): Query<Asked>) -> Result<Response, Refusal> {
+    let visitor = enter(&app, &headers, Action::View).await?;
+    let tried = asked.tried.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(|text| crate::kernel::text::preview(text, 300));
+    let words = tried.clone();
+    let (all, hits) = app
+        .store
+        .read(move |connection| -> Result<_, StoreError> {
+            let hits = words.map(|words| faq::search(connection, &words, 5)).transpose()?.unwrap_or_default();
+            Ok((faq::list(connection)?, hits))
+        })
+        .await?;
+    let topic = asked.topic.filter(|topic| TOPICS.contains(&topic.as_str()));
+    let topics: Vec<Value> = TOPICS.iter().map(|name| json!({"name": name, "count": all.iter().filter(|faq| faq.topic == *name).count()})).collect();
+    let rows: Vec<&Faq> = all.iter().filter(|faq| topic.as_ref().is_none_or(|topic| faq.topic == *topic)).collect();
+    let hits: Vec<Value> = hits.iter().map(|hit| json!({"faq": hit.faq, "percent": (hit.score * 100.0).round() as i64})).collect();
+    let values = json!({"rows": rows, "topics": topics, "topic": topic, "total": all.len(), "tried": tried, "hits": hits, "saved": asked.saved.is_some()});
+    Ok(visitor.page(200, "faq.html", "bot", values).await)
+}
+
+async fn form(visitor: &Visitor, status: u16, faq: &Faq, new: bool, wrong: Option<&str>) -> Response {
+    visitor.page(status, "faq_edit.html", "bot", json!({"f": faq, "variants": faq.variants.join("\n"), "new": new, "topics": TOPICS, "wrong": wrong})).await
+}
+
+/// The form of a new one.
+pub async fn blank(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Refusal> {
+    let visitor = enter(&app, &headers, Action::EditBot).await?;
+    let faq = Faq { topic: "booking".into(), status: "published".into(), ..Faq::default() };
+    Ok(form(&visitor, 200, &faq, true, None).await)
+}
+
+/// The form of one.
+pub async fn edit(State(app): State<Arc<App>>, headers: HeaderMap, Path(key): Path<String>) -> Result<Response, Refusal> {
+    let visitor = enter(&app, &headers, Action::View).await?;
+    let found = app.store.read(move |connection| faq::find(connection, &key)).await?.ok_or(Refusal::NotFound)?;
+    Ok(form(&visitor, 200, &found, false, None).await)
+}
+
+/// What the form sends.
+#[derive(Deserialize)]
+pub struct Save {
+    csrf: String,
+    key: String,
+    topic: String,
+    question: String,
+    variants: String,
+    answer: String,
+    answer_en: String,
+    status: String,
+}
+
+/// Writes it.
+pub async fn save(State(app): State<Arc<App>>, headers: HeaderMap, Form(sent): Form<Save>) -> Result<Response, Refusal> {
+    let visitor = enter(&app, &headers, Action::EditBot).await?;
+    visitor.check(&headers, &sent.csrf)?;
+    let new = sent.key.is_empty();
+    let text = |text: &str| text.replace("\r\n", "\n").trim().to_owned();
+    let faq = Faq {
+        key: if new { key_of(&sent.question) } else { sent.key.clone() },
+        topic: sent.topic,
+        question: text(&sent.question),
+        variants: sent.variants.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect(),
+        answer: text(&sent.answer),
+        answer_en: Some(text(&sent.answer_en)).filter(|text| !text.is_empty()),
+        status: sent.status,
+        ..Faq::default()
+    };
+    let (kept, actor) = (faq.clone(), visitor.actor());
+    match app.store.write(move |tx| faq::put(tx, &actor, &faq)).await {
+        Ok(_) => Ok(see("/bot/faq?saved=1")),
+        Err(FaqError::Invalid { field, .. }) => Ok(form(&visitor, 422, &kept, new, Some(field)).await),
+        Err(FaqError::Db(error)) => Err(error.into()),
+    }
+}
+
+/// A name from the question's words, with something of its own so that two alike do not meet.
+fn key_of(question: &str) -> String {
+    let words: Vec<String> = question.to_lowercase().split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).take(5).map(str::to_owned).collect();
+    let tail = crate::kernel::ids::hex(&crate::kernel::ids::random::<2>());
+    crate::kernel::text::cut(&[words.join("-"), tail].join("-"), 60).trim_start_matches('-').to_owned()
+}
