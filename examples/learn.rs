@@ -3,12 +3,17 @@
 //! ```text
 //! cargo run --release --example learn                       intents, and languages from our own messages alone
 //! cargo run --release --example learn -- --languages FILE…  also sentences: {"text", "lang"} a line
+//! cargo run --release --example learn -- --faq              writes nothing: how well questions are found, by threshold
 //! cargo run --release --example learn -- --cross            writes nothing: leaves one file out at a time and prints F1 by threshold
 //! ```
 //! The same messages give the same weights, byte for byte. `cargo test` then says how good they are on messages kept aside.
 
 use kafilah::bot::understand::linear::{Feature, Linear, to_bytes};
 use kafilah::bot::understand::{model, tongue, words};
+use kafilah::chat::faq;
+use kafilah::db::setting::SecretKey;
+use kafilah::db::writer;
+use kafilah::kernel::clock::Clock;
 use serde_json::Value;
 use std::path::Path;
 
@@ -29,6 +34,9 @@ fn main() -> anyhow::Result<()> {
     let learnt = root.join("src/bot/understand/learnt");
     let messages = messages(&root.join("tests/messages"))?;
     println!("{} messages", messages.len());
+    if std::env::args().any(|arg| arg == "--faq") {
+        return questions(&messages);
+    }
     if std::env::args().any(|arg| arg == "--cross") {
         cross(&messages);
         return Ok(());
@@ -83,6 +91,48 @@ fn sentences_of(file: &Path) -> anyhow::Result<Vec<(String, usize)>> {
 }
 
 /// F1 of every head on files it has not seen, at thresholds from 0.2 to 0.6: what the limits in `understand` are set by.
+/// How often a built-in question is found by a wording left out of the search, and how often a message is taken for one.
+fn questions(messages: &[Message]) -> anyhow::Result<()> {
+    let mut connection = rusqlite::Connection::open_in_memory()?;
+    kafilah::db::migrations::bring_up_to_date(&mut connection)?;
+    let key = SecretKey::from_text(&"00".repeat(32))?;
+    writer::once(&mut connection, &Clock::default(), &key, faq::seed)?;
+    let limits: Vec<f64> = (8..=17).map(|nth| f64::from(nth) * 0.05).collect();
+    let mut tally = vec![[0u32; 3]; limits.len()];
+    for faq in faq::built_in() {
+        for wording in &faq.variants {
+            connection.execute_batch("SAVEPOINT one")?;
+            faq::forget_wording(&connection, wording)?;
+            let hits = faq::search(&connection, wording, 3)?;
+            connection.execute_batch("ROLLBACK TO one; RELEASE one")?;
+            let lead = hits.first().map_or(0.0, |hit| hit.score) - hits.get(1).map_or(0.0, |hit| hit.score);
+            for (limit, tally) in limits.iter().zip(&mut tally) {
+                match hits.first().filter(|hit| hit.score >= *limit && lead >= 0.04) {
+                    Some(hit) if hit.faq.key == faq.key => tally[0] += 1,
+                    Some(_) => tally[1] += 1,
+                    None => tally[2] += 1,
+                }
+            }
+        }
+    }
+    let mut taken = vec![0; limits.len()];
+    for message in messages {
+        let hits = faq::search(&connection, &message.text, 2)?;
+        let lead = hits.first().map_or(0.0, |hit| hit.score) - hits.get(1).map_or(0.0, |hit| hit.score);
+        for (limit, taken) in limits.iter().zip(&mut taken) {
+            *taken += usize::from(hits.first().is_some_and(|hit| hit.score >= *limit && lead >= 0.04));
+        }
+        if let Some(hit) = hits.first().filter(|hit| hit.score >= 0.45 && lead >= 0.04) {
+            println!("{:.2} {:<22} {}", hit.score, hit.faq.key, message.text.replace('\n', " / "));
+        }
+    }
+    println!("{:>6} {:>7} {:>7} {:>7} {:>10}", "limit", "right", "wrong", "none", "messages");
+    for ((limit, tally), taken) in limits.iter().zip(&tally).zip(&taken) {
+        println!("{limit:>6.2} {:>7} {:>7} {:>7} {taken:>10}", tally[0], tally[1], tally[2]);
+    }
+    Ok(())
+}
+
 fn cross(messages: &[Message]) {
     const LIMITS: [f32; 9] = [0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6];
     let heads = model::HEADS.len();

@@ -18,11 +18,11 @@ use serde_json::{Map, Value, json};
 
 /// A published question is the one asked from this likeness on, and when it leads the next by [`LEAD`]. Source: built-in
 /// questions asked in ways left out of the search, and the learning messages that ask something else (examples/learn.rs --faq).
-const SURE: f64 = 0.62;
+const SURE: f64 = 0.6;
 /// Where rows have an answer of their own, the question must be liker.
 const SURER: f64 = 0.75;
 /// Better than sending the customer away, when nothing else answers.
-const LIKELY: f64 = 0.48;
+const LIKELY: f64 = 0.52;
 const LEAD: f64 = 0.04;
 /// Proposals asked for in one turn, looking up and writing again included.
 const MOST_PROPOSALS: usize = 3;

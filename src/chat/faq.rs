@@ -163,6 +163,12 @@ pub fn said(tx: &Tx<'_>, id: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Takes one wording out of the search, to see whether the others find it.
+pub fn forget_wording(connection: &Connection, wording: &str) -> Result<(), StoreError> {
+    connection.execute("DELETE FROM faq_phrase WHERE words = ?1", [folded(wording).join(" ")])?;
+    Ok(())
+}
+
 /// Every entry, by topic and key.
 pub fn list(connection: &Connection) -> Result<Vec<Faq>, StoreError> {
     let mut query = connection.prepare_cached(&[COLUMNS, " ORDER BY topic, key"].concat())?;
@@ -314,12 +320,22 @@ pub fn search(connection: &Connection, text: &str, limit: usize) -> Result<Vec<H
     for row in rows {
         let (phrase, id) = row?;
         let (mut shared, mut of_phrase) = (0.0, 0.0);
+        let (mut heaviest, mut has_heaviest, mut in_common) = (0.0, false, 0);
         for word in phrase.split(' ').filter(|word| !word.is_empty()) {
             let weight = weigh(word)?;
             of_phrase += weight;
-            if asked.iter().any(|asked| asked == word) {
+            let is_shared = asked.iter().any(|asked| asked == word);
+            if is_shared {
                 shared += weight;
+                in_common += 1;
             }
+            if weight > heaviest {
+                (heaviest, has_heaviest) = (weight, is_shared);
+            }
+        }
+        // "zamzam, beli sendiri?" is not asked without the zamzam, and "syarat" alone may be asked of anything
+        if !has_heaviest || (in_common < 2 && phrase.contains(' ')) {
+            continue;
         }
         let score = 2.0 * shared / (of_question + of_phrase).max(f64::EPSILON);
         let held = best.entry(id).or_insert(0.0);

@@ -5,9 +5,11 @@ use super::escalation::{self, Reason};
 use super::message::{self, Author};
 use super::outbox::{self, Outgoing, Priority};
 use super::phase::{self, Phase};
+use crate::bot::fixed::{Fixed, fixed};
 use crate::db::StoreError;
 use crate::db::writer::Tx;
 use crate::growth::lead;
+use crate::kernel::language::Language;
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::{Value, json};
 
@@ -373,11 +375,32 @@ pub fn broke(tx: &Tx<'_>, conversation_id: i64, cause: &str, retry_ms: i64) -> R
     Ok(())
 }
 
-/// Ends the bot's part in a conversation with an escalation and no words of its own.
+/// Ends the bot's part in a conversation with an escalation; the customer is told that a person takes over.
 pub fn stop(tx: &Tx<'_>, conversation_id: i64, reason: Reason, question: &str) -> Result<(), StoreError> {
     let Some(conversation) = conversation::find(tx, conversation_id)? else { return Ok(()) };
     tx.execute("UPDATE conversation SET turn_due_at = NULL, turn_failures = 0, answered_id = ifnull(last_in_id, answered_id) WHERE id = ?1", [conversation_id])?;
     escalation::raise(tx, conversation_id, None, conversation.last_in_id, reason, question)?;
+    if conversation.by_bot {
+        let lang = Language::parse(conversation.language.as_deref().unwrap_or("id"));
+        let message_id = outbox::enqueue(
+            tx,
+            &Outgoing {
+                conversation_id,
+                channel_id: conversation.channel_id,
+                author: Author::Bot,
+                kind: "text",
+                text: Some(fixed(Fixed::Human, lang)),
+                media_id: None,
+                extra: None,
+                render: None,
+                generation: None,
+                turn_id: None,
+                campaign_code: None,
+                priority: Priority::Reply,
+            },
+        )?;
+        conversation::wrote(tx, conversation_id, message_id, tx.now_ms)?;
+    }
     silence(tx, &conversation, "escalation")
 }
 

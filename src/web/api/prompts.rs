@@ -73,10 +73,9 @@ pub async fn put(State(app): State<Arc<App>>, caller: Caller, JsonBody(body): Js
         None => None,
     };
     let author = body.updated_by.clone().map_or_else(|| caller.actor.clone(), |name| crate::kernel::text::clean(name.trim(), 100));
-    let now_ms = app.now_ms();
     let release = app.store.write(move |tx| prompt::put(tx, &caller.actor, &body.prompt_type, &body.version, &body.content, &author, active_from)).await?;
     let mut answer = shown(&release, zone);
-    answer["status"] = json!(if release.active_from > now_ms { "scheduled" } else { "active" });
+    answer["status"] = json!(if release.cause == "schedule" { "scheduled" } else { "active" });
     Ok(Json(answer))
 }
 
