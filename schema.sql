@@ -561,6 +561,30 @@ CREATE TABLE llm_call (
 CREATE INDEX llm_call_time ON llm_call (at);
 CREATE INDEX llm_call_conversation ON llm_call (conversation_id, at) WHERE conversation_id IS NOT NULL;
 
+-- A draft of the prompt or of the questions, tried on past turns; published only when its gates hold.
+CREATE TABLE replay_run (
+  id           INTEGER PRIMARY KEY,
+  at           INTEGER NOT NULL,
+  actor        TEXT NOT NULL,
+  days         INTEGER NOT NULL,        -- turns of so many days back
+  draft        TEXT NOT NULL,           -- JSON: blocks, questions, version
+  ask_model    INTEGER NOT NULL CHECK (ask_model IN (0, 1)),
+  state        TEXT NOT NULL CHECK (state IN ('queued', 'running', 'done', 'failed')),
+  done         INTEGER NOT NULL DEFAULT 0,
+  total        INTEGER NOT NULL DEFAULT 0,
+  summary      TEXT,                    -- JSON when done, words when failed
+  passed       INTEGER NOT NULL DEFAULT 0 CHECK (passed IN (0, 1)),
+  published_at INTEGER
+) STRICT;
+
+-- A turn on which draft and present differ.
+CREATE TABLE replay_case (
+  id     INTEGER PRIMARY KEY,
+  run_id INTEGER NOT NULL REFERENCES replay_run (id),
+  detail TEXT NOT NULL                  -- JSON: what was heard, both sides, in what they differ
+) STRICT;
+CREATE INDEX replay_case_run ON replay_case (run_id, id);
+
 -- Forms and API calls that must count once: the token they came with.
 CREATE TABLE once (
   token TEXT PRIMARY KEY,

@@ -86,6 +86,8 @@ pub struct App {
     pub turns: Wake,
     /// Wakes the media fetcher.
     pub media: Wake,
+    /// Wakes the replay lab.
+    pub lab: Wake,
     /// Wakes the scheduler.
     pub chores: Wake,
     /// Wakes the queue threads, one wake each by channel id, and their manager (0).
@@ -124,6 +126,7 @@ impl App {
             http: Http::default(),
             turns: Wake::default(),
             media: Wake::default(),
+            lab: Wake::default(),
             chores: Wake::default(),
             queues: Mutex::default(),
             lines: Mutex::default(),
@@ -207,6 +210,7 @@ impl App {
         self.turns.notify();
         self.media.notify();
         self.chores.notify();
+        self.lab.notify();
         self.wake_queues();
     }
 

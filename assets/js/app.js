@@ -297,3 +297,7 @@ if (document.querySelector("[data-qr]")) {
     if (answer.ok && !(await answer.text()).includes("data-qr-image")) location.reload();
   }, 8000);
 }
+
+// A page that shows a long job looks again until it is done.
+const job = document.querySelector("[data-reload]");
+if (job) setTimeout(() => location.reload(), Number(job.dataset.reload));

@@ -16,6 +16,7 @@ pub mod outbox;
 pub mod phase;
 pub mod prompt;
 pub mod quarantine;
+pub mod replay_run;
 pub mod reply;
 pub mod thread;
 pub mod turn;

@@ -61,6 +61,18 @@ pub fn heard(connection: &Connection, conversation: &Conversation) -> Result<Vec
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// What the customer said between two messages: after `from_id`, up to `to_id`.
+pub fn heard_between(connection: &Connection, conversation_id: i64, from_id: i64, to_id: i64) -> Result<Vec<Heard>, StoreError> {
+    let mut query = connection.prepare_cached(
+        "SELECT id, kind, text, extra FROM message WHERE conversation_id = ?1 AND direction = 'in' AND id > ?2 AND id <= ?3 AND revoked_at IS NULL AND kind <> 'call' ORDER BY at, id LIMIT 30",
+    )?;
+    let rows = query.query_map((conversation_id, from_id, to_id), |row| {
+        let extra: Option<String> = row.get(3)?;
+        Ok(Heard { id: row.get(0)?, kind: row.get(1)?, text: row.get(2)?, extra: extra.and_then(|e| serde_json::from_str(&e).ok()) })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 /// What was said before the messages heard now, oldest first, at most `limit` messages with words.
 pub fn earlier(connection: &Connection, conversation: &Conversation, heard: &[Heard], limit: usize) -> Result<Vec<Said>, StoreError> {
     let first = heard.first().map_or(i64::MAX, |message| message.id);

@@ -8,6 +8,7 @@ pub mod export;
 pub mod import;
 pub mod init;
 pub mod progress;
+pub mod replay;
 pub mod serve;
 pub mod set;
 pub mod token;
@@ -91,6 +92,8 @@ enum Command {
         /// The file
         file: PathBuf,
     },
+    /// Try a draft prompt or questions on past conversations, offline, and compare
+    Replay(replay::Options),
     /// Check the store, the disk, the clock and the connection to WhatsApp
     Doctor {
         /// As JSON
@@ -120,6 +123,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Export(options) => export::run(&dir, &options),
         Command::Backup { out } => backup::backup(&dir, &out),
         Command::Restore { file } => backup::restore(&dir, &file),
+        Command::Replay(options) => replay::run(&dir, &options),
         Command::Doctor { json } => doctor::run(&dir, json),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "kafilah", &mut std::io::stdout());

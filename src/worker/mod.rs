@@ -6,6 +6,7 @@ pub mod fetcher;
 pub mod model;
 pub mod queue;
 pub mod reconcile;
+pub mod replay;
 pub mod scheduler;
 pub mod senders;
 pub mod simulator;
@@ -27,7 +28,7 @@ impl Workers {
             let app = Arc::clone(app);
             std::thread::Builder::new().name(name.into()).spawn(move || keep_running(&app, name, work)).expect("a thread can be started")
         };
-        Self(vec![spawn("turns", turns::run), spawn("queues", queue::manage), spawn("fetcher", fetcher::run), spawn("scheduler", scheduler::run)])
+        Self(vec![spawn("turns", turns::run), spawn("queues", queue::manage), spawn("fetcher", fetcher::run), spawn("scheduler", scheduler::run), spawn("lab", replay::run_asked)])
     }
 
     /// Waits until they have ended.

@@ -12,6 +12,7 @@ mod live;
 mod model;
 mod pages;
 mod queue;
+mod replay;
 mod support;
 mod understanding;
 mod webhook;

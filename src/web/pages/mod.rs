@@ -11,6 +11,7 @@ pub mod packages;
 pub mod profile;
 pub mod prompts;
 pub mod queue;
+pub mod replay;
 pub mod settings;
 pub mod simulator;
 pub mod team;
@@ -63,6 +64,9 @@ pub fn router(_: Arc<App>) -> Router<Arc<App>> {
         .route("/bot/faq/new", get(faq::blank))
         .route("/bot/faq/{key}", get(faq::edit))
         .route("/bot/usage", get(usage::show))
+        .route("/bot/replay", get(replay::list).post(replay::ask))
+        .route("/bot/replay/{id}", get(replay::show))
+        .route("/bot/replay/{id}/publish", post(replay::publish))
         .route("/whatsapp", get(whatsapp::show).post(whatsapp::save))
         .route("/whatsapp/connect", post(whatsapp::connect))
         .route("/whatsapp/verb", post(whatsapp::verb))

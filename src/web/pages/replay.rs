@@ -1,0 +1,110 @@
+//! The replay lab's pages: ask for a replay of a draft block, watch it, look at what differs, publish when its gates hold.
+
+use super::{Refusal, enter, see};
+use crate::app::App;
+use crate::chat::prompt::{self, BLOCKS, PromptError};
+use crate::chat::replay_run;
+use crate::db::StoreError;
+use crate::kernel::diff;
+use crate::web::policy::Action;
+use axum::Form;
+use axum::extract::{Path, Query, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Differing turns on one page.
+const PAGE: i64 = 25;
+
+/// A draft from the prompt page.
+#[derive(Deserialize)]
+pub struct Ask {
+    csrf: String,
+    block: String,
+    content: String,
+    version: String,
+    #[serde(default)]
+    days: Option<i64>,
+    #[serde(default)]
+    ask_model: Option<String>,
+}
+
+/// Asks for a replay.
+pub async fn ask(State(app): State<Arc<App>>, headers: HeaderMap, Form(form): Form<Ask>) -> Result<Response, Refusal> {
+    let visitor = enter(&app, &headers, Action::EditBot).await?;
+    visitor.check(&headers, &form.csrf)?;
+    if !BLOCKS.contains(&form.block.as_str()) || form.content.trim().is_empty() || form.content.chars().count() > prompt::LONGEST {
+        return Ok(see("/bot?wrong=content"));
+    }
+    let content = form.content.replace("\r\n", "\n").trim().to_owned();
+    let draft = json!({"blocks": {form.block.clone(): content}, "questions": [], "block": form.block, "version": form.version}).to_string();
+    let actor = visitor.actor();
+    let id = app.store.write(move |tx| replay_run::ask(tx, &actor, form.days.unwrap_or(30), &draft, form.ask_model.is_some())).await?;
+    app.lab.notify();
+    Ok(see(&format!("/bot/replay/{id}")))
+}
+
+/// The replays made so far.
+pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Refusal> {
+    let visitor = enter(&app, &headers, Action::View).await?;
+    let runs = app.store.read(|connection| -> Result<_, StoreError> { replay_run::list(connection, 50) }).await?;
+    Ok(visitor.page(200, "replays.html", "bot", json!({"runs": runs})).await)
+}
+
+/// Where to go on.
+#[derive(Deserialize, Default)]
+pub struct After {
+    after: Option<i64>,
+    done: Option<String>,
+}
+
+/// One replay: how far it is, its gates, what differs.
+pub async fn show(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<i64>, Query(query): Query<After>) -> Result<Response, Refusal> {
+    let visitor = enter(&app, &headers, Action::View).await?;
+    let after = query.after.unwrap_or(0);
+    let (run, cases) =
+        app.store.read(move |connection| -> Result<_, StoreError> { Ok((replay_run::find(connection, id)?, replay_run::cases(connection, id, after, PAGE)?)) }).await?;
+    let run = run.ok_or(Refusal::NotFound)?;
+    let next = cases.last().filter(|_| cases.len() as i64 == PAGE).map(|(id, _)| *id);
+    let rows: Vec<Value> = cases
+        .into_iter()
+        .map(|(_, mut case)| {
+            let text = |side: &str| case[side]["reply"].as_str().unwrap_or("").to_owned();
+            case["difference"] = json!(diff::lines(&text("before"), &text("after")));
+            case
+        })
+        .collect();
+    let percent = if run.total > 0 { run.done * 100 / run.total } else { 0 };
+    let values = json!({"run": run, "cases": rows, "next": next, "percent": percent, "done": query.done.is_some()});
+    Ok(visitor.page(200, "replay.html", "bot", values).await)
+}
+
+/// Publishes a draft whose gates hold.
+pub async fn publish(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<i64>, Form(form): Form<super::chats::Bare>) -> Result<Response, Refusal> {
+    let visitor = enter(&app, &headers, Action::EditBot).await?;
+    visitor.check(&headers, &form.csrf)?;
+    let run = app.store.read(move |connection| replay_run::find(connection, id)).await?.ok_or(Refusal::NotFound)?;
+    let text = |value: &Value| value.as_str().unwrap_or("").to_owned();
+    let (block, version) = (text(&run.draft["block"]), text(&run.draft["version"]));
+    let content = text(&run.draft["blocks"][&block]);
+    let (actor, author) = (visitor.actor(), visitor.session.user.name.clone());
+    let done = app
+        .store
+        .write(move |tx| -> Result<bool, PromptError> {
+            if !replay_run::publish(tx, id)? {
+                return Ok(false);
+            }
+            prompt::put(tx, &actor, &block, &version, &content, &author, None)?;
+            Ok(true)
+        })
+        .await;
+    match done {
+        Ok(true) => Ok(see("/bot?done=1")),
+        Ok(false) => Ok(see(&format!("/bot/replay/{id}"))),
+        Err(PromptError::Exists(_) | PromptError::BadVersion) => Err(Refusal::Notice(409, "version")),
+        Err(PromptError::Db(error)) => Err(error.into()),
+        Err(_) => Err(Refusal::NotFound),
+    }
+}
