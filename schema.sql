@@ -561,6 +561,34 @@ CREATE TABLE llm_call (
 CREATE INDEX llm_call_time ON llm_call (at);
 CREATE INDEX llm_call_conversation ON llm_call (conversation_id, at) WHERE conversation_id IS NOT NULL;
 
+-- What a customer said he would do, by when: a task of the team until it ends.
+CREATE TABLE promise (
+  id              INTEGER PRIMARY KEY,
+  conversation_id INTEGER NOT NULL REFERENCES conversation (id),
+  message_id      INTEGER,
+  what            TEXT NOT NULL CHECK (what IN ('pay', 'send', 'visit', 'decide')),
+  quote           TEXT NOT NULL,        -- in his own words
+  due_on          TEXT NOT NULL,        -- YYYY-MM-DD
+  at              INTEGER NOT NULL,
+  missed_at       INTEGER,              -- its day had passed and the leader was told
+  ended_at        INTEGER,
+  ended_as        TEXT CHECK (ended_as IN ('kept', 'dropped', 'renewed'))
+) STRICT;
+CREATE INDEX promise_open ON promise (due_on) WHERE ended_at IS NULL;
+CREATE INDEX promise_conversation ON promise (conversation_id) WHERE ended_at IS NULL;
+
+-- What held a customer back, and the turn that answered it.
+CREATE TABLE objection (
+  id              INTEGER PRIMARY KEY,
+  conversation_id INTEGER NOT NULL REFERENCES conversation (id),
+  message_id      INTEGER,
+  turn_id         INTEGER NOT NULL REFERENCES turn (id),
+  kind            TEXT NOT NULL CHECK (kind IN ('price', 'family', 'compare', 'schedule', 'fear')),
+  phase           TEXT NOT NULL,        -- phase it was raised in
+  at              INTEGER NOT NULL
+) STRICT;
+CREATE INDEX objection_time ON objection (at);
+
 -- A draft of the prompt or of the questions, tried on past turns; published only when its gates hold.
 CREATE TABLE replay_run (
   id           INTEGER PRIMARY KEY,

@@ -8,7 +8,7 @@ use super::reading::Reading;
 use super::reply::Recipe;
 use super::rules::{FIRST, Outcome, THEN, first, general, words};
 use super::understand::Understanding;
-use super::{Answer, Asked, Question, Step, TurnContext};
+use super::{Answer, Asked, Question, Step, TurnContext, objection, promise};
 use crate::chat::escalation::Reason;
 use crate::chat::faq::Hit;
 use crate::chat::phase::Phase;
@@ -242,6 +242,8 @@ fn finish(context: &TurnContext, read: Reading, by: By, outcome: Outcome) -> Dec
         trace: trace(context, &read, by.notes),
         prompt_version: context.prompt.as_ref().map(|release| release.version()),
         faq_id: by.faq_id,
+        promise: if understood.payment_intent && understood.means("payment_done") { None } else { promise::find(&read.last_text, context.today) },
+        objection: objection::find(&read.text),
         bundle_code: outcome.bundle,
         intents: understood.intents.iter().map(|(name, _)| *name).collect(),
         payment_intent: understood.payment_intent,

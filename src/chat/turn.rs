@@ -5,7 +5,9 @@ use super::escalation::{self, Reason};
 use super::message::{self, Author};
 use super::outbox::{self, Outgoing, Priority};
 use super::phase::{self, Phase};
+use super::{objection, promise};
 use crate::bot::fixed::{Fixed, fixed};
+use crate::bot::promise::Promise;
 use crate::db::StoreError;
 use crate::db::writer::Tx;
 use crate::growth::lead;
@@ -190,6 +192,10 @@ pub struct Decision {
     pub faq_id: Option<i64>,
     /// Package whose bundle this turn sends.
     pub bundle_code: Option<String>,
+    /// What the customer said he would do.
+    pub promise: Option<Promise>,
+    /// What holds him back: price, family, compare, schedule, fear.
+    pub objection: Option<&'static str>,
 }
 
 /// Turns in a row below the confidence floor after which the bot stops.
@@ -304,6 +310,16 @@ pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decis
         tx.now_ms,
         decision.bundle_code,
     ])?;
+    let last_heard = heard.last().map(|message| message.id);
+    if decision.intents.contains(&"payment_done") {
+        promise::end(tx, seen.id, Some("pay"), "kept")?;
+    }
+    if let Some(promise) = &decision.promise {
+        promise::hear(tx, seen.id, last_heard, promise)?;
+    }
+    if let Some(kind) = decision.objection {
+        objection::hear(tx, seen.id, last_heard, turn_id, kind, now.phase.as_str())?;
+    }
     if let Some(version) = &decision.prompt_version {
         let outcomes = [
             ("turns", true),

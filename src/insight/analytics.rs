@@ -53,6 +53,7 @@ pub fn marketing(connection: &Connection, since: i64, until: i64, now_ms: i64) -
         "campaign_performance": campaigns(connection, since, until)?,
         "ai_performance": bot(connection, since, until)?,
         "common_questions": questions(connection, since, until)?,
+        "objections": crate::chat::objection::by_kind(connection, since, until)?,
         "drop_off_analysis": {
             "leads_to_interest": lost(cohort.leads, cohort.interest), "interest_to_booking": lost(cohort.interest, cohort.booking), "booking_to_payment": lost(cohort.booking, cohort.paid),
             "converted": {"leads_to_interest": percent(cohort.interest, cohort.leads), "interest_to_booking": percent(cohort.booking, cohort.interest), "booking_to_payment": percent(cohort.paid, cohort.booking)},
@@ -62,6 +63,7 @@ pub fn marketing(connection: &Connection, since: i64, until: i64, now_ms: i64) -
             "conversion_metrics": "conversations that began in the span, by the farthest phase they have reached since; conversion_rate = paid of all of them",
             "conversion_metrics_by_event": "conversations begun and phases reached within the span, whoever began when",
             "drop_off_analysis": "share of those who reached a phase and went no further; converted is the other share",
+            "objections": "what held customers back, by kind; moved_on = a later phase was reached afterwards; wrote_again = the customer wrote within seven days",
             "campaign_performance.conversion": "bookings of clicks; conversion_of_conversations: bookings of conversations",
             "ai_performance.successful_conversations": "the bot answered and never asked for a person",
             "ai_performance.avg_response_time": "from the customer's last message of a turn to the gateway taking the first answer",

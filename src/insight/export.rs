@@ -190,6 +190,22 @@ pub const EXPORTS: &[Export] = &[
         rows: Log("id", "at"),
     },
     Export {
+        name: "promises",
+        columns: &[
+            ("at", Time), ("conversation_id", Conversation), ("contact_phone", Phone), ("contact_name", Text), ("what", Text), ("quote", Text), ("due_on", Text), ("missed_at", Time), ("ended_at", Time), ("ended_as", Text),
+        ],
+        sql: "SELECT p.at, p.conversation_id, {PHONE}, c.name, p.what, p.quote, p.due_on, p.missed_at, p.ended_at, p.ended_as
+              FROM promise p JOIN conversation v ON v.id = p.conversation_id JOIN contact c ON c.id = v.contact_id WHERE {SPAN} ORDER BY p.id",
+        rows: State("max(p.at, ifnull(p.missed_at, 0), ifnull(p.ended_at, 0))"),
+    },
+    Export {
+        name: "objections",
+        columns: &[("at", Time), ("conversation_id", Conversation), ("contact_phone", Phone), ("kind", Text), ("phase", Text), ("words", Text), ("decided_by", Text), ("rule", Text)],
+        sql: "SELECT o.at, o.conversation_id, {PHONE}, o.kind, o.phase, m.text, t.decided_by, t.rule FROM objection o JOIN conversation v ON v.id = o.conversation_id
+              LEFT JOIN message m ON m.id = o.message_id JOIN turn t ON t.id = o.turn_id WHERE {SPAN} ORDER BY o.id",
+        rows: Log("o.id", "o.at"),
+    },
+    Export {
         name: "quarantine",
         columns: &[("at", Time), ("session", Text), ("event", Text), ("reason", Text), ("body", Text)],
         sql: "SELECT received_at, session, event, reason, body FROM webhook_raw WHERE outcome = 'quarantined' AND {SPAN} ORDER BY id",

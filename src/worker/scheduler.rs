@@ -3,7 +3,7 @@
 
 use super::reconcile;
 use crate::app::App;
-use crate::chat::{handover, intake, outbox, reply};
+use crate::chat::{handover, intake, outbox, promise, reply};
 use crate::db::{StoreError, event};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -45,6 +45,7 @@ pub fn run(app: &Arc<App>) {
 fn chores(app: &App) -> Result<(), StoreError> {
     let settings = app.settings();
     let resume_ms = settings.int("bot.resume_after_min") * 60_000;
+    let today = settings.day_of(app.now_ms()).to_string();
     let raw_days = settings.int("store.raw_days");
     app.store.write_blocking(move |tx| -> Result<(), StoreError> {
         for id in handover::idle(tx, tx.now_ms - resume_ms, 200)? {
@@ -54,6 +55,7 @@ fn chores(app: &App) -> Result<(), StoreError> {
         event::prune(tx, tx.now_ms, PRUNE)?;
         intake::prune(tx, raw_days, PRUNE)?;
         reply::forget(tx)?;
+        promise::tell_missed(tx, &today)?;
         Ok(())
     })
 }

@@ -346,3 +346,20 @@ fn a_question_that_is_published_is_answered_and_goes_out_and_in_as_a_file() {
     assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
     assert_eq!(other.export("faq").len(), rows.len());
 }
+
+#[test]
+fn promises_become_tasks_and_objections_are_counted() {
+    let app = Kafilah::start_with(&[("agency.timezone", "Asia/Jakarta")]);
+    assert_eq!(app.api("POST", "/api/test/clock", Some(json!({"now": "2026-11-20T09:00:00+07:00"}))).0, 200);
+    app.customer_writes("6281200000001", "J1", "UMR_APR_2030_HEMAT");
+    app.wait_delivered(1);
+    app.customer_writes("6281200000001", "J2", "waduh mahal ya, insyaAllah saya transfer tgl 25 ya kak");
+    app.wait_delivered(2);
+    let promises = app.export("promises");
+    assert_eq!((promises.len(), promises[0]["what"].as_str(), promises[0]["due_on"].as_str()), (1, Some("pay"), Some("2026-11-25")), "{promises:?}");
+    let objections = app.api("GET", "/api/marketing/analytics", None).1["objections"].clone();
+    assert_eq!((objections[0]["objection"].as_str(), objections[0]["count"].as_i64()), (Some("price"), Some(1)), "{objections}");
+    assert_eq!(app.api("POST", "/api/conversations/conv_1/release", Some(json!({"to": "bot"}))).0, 200);
+    app.customer_writes("6281200000001", "J3", "kak saya sudah transfer dp nya barusan");
+    app.wait("the promise is kept", std::time::Duration::from_secs(8), |app| app.export("promises")[0]["ended_as"] == "kept");
+}

@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::chat::handover::{self, AssignError};
 use crate::chat::reply::{Reply, ReplyError};
 use crate::chat::thread::{self, Bubble, Tab};
-use crate::chat::{conversation, escalation};
+use crate::chat::{conversation, escalation, promise};
 use crate::db::{StoreError, event};
 use crate::kernel::date;
 use crate::people::label;
@@ -107,7 +107,7 @@ pub async fn thread(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): P
                 .collect::<Result<_, _>>()?;
             let created: i64 = connection.query_row("SELECT created_at FROM conversation WHERE id = ?1", [found.id], |r| r.get(0))?;
             Ok(Some(json!({
-                "chat": row, "items": items(&bubbles, marks, zone), "earlier": earlier, "package": package, "labels": labels, "escalations": open, "touches": touches,
+                "chat": row, "items": items(&bubbles, marks, zone), "earlier": earlier, "package": package, "labels": labels, "promises": promise::open(connection, found.id)?, "escalations": open, "touches": touches,
                 "phase_log": phases, "created_at": created, "party_size": found.party_size, "month": found.month, "chat_id": found.chat_id,
             })))
         })

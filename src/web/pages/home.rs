@@ -1,21 +1,26 @@
 //! Beranda: what needs me now, today's figures, the funnel, number health, the next departures; the first-run checklist.
 
-use super::{Refusal, enter};
+use super::{Refusal, enter, see};
 use crate::app::App;
-use crate::chat::channel;
+use crate::chat::{channel, promise};
 use crate::db::StoreError;
 use crate::insight::figures;
 use crate::kernel::date;
 use crate::web::policy::Action;
-use axum::extract::State;
+use axum::Form;
+use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use chrono::{Datelike, Timelike};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::{Arc, PoisonError};
 
 /// Days of a sparkline.
 const SPARK_DAYS: i64 = 14;
+
+/// Promises shown; the rest come up as these are settled.
+const MOST_PROMISES: i64 = 8;
 
 /// The page.
 pub async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Refusal> {
@@ -43,7 +48,7 @@ pub async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Res
                           "new": n(&day, "conversations.new"), "new_before": n(&before, "conversations.new"), "sent": sent, "failed": failed, "duplicates": n(&day, "duplicates"),
                           "ignored": day.iter().filter(|(name, _)| name.starts_with("ignored.")).map(|(_, n)| n).sum::<i64>(), "first_contacts": n(&day, "first_contacts")},
                 "spark": sparkline(&incoming), "funnel": figures::phases(connection)?, "departures": figures::departures(connection, &today.to_string(), 4)?,
-                "channels": channel::list(connection)?, "has_packages": packages > 0, "has_messages": messages > 0, "has_team": users > 1,
+                "promises": promise::due(connection, &today.to_string(), MOST_PROMISES)?, "day": today.to_string(), "channels": channel::list(connection)?, "has_packages": packages > 0, "has_messages": messages > 0, "has_team": users > 1,
             }))
         })
         .await?;
@@ -74,6 +79,22 @@ pub async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Res
     values["weekday"] = json!(weekday);
     values["date"] = json!(date::long(local.date_naive(), visitor.language()));
     Ok(visitor.page(200, "home.html", "home", values).await)
+}
+
+/// What became of a promise.
+#[derive(Deserialize)]
+pub struct Settle {
+    csrf: String,
+    what: String,
+}
+
+/// Kept, or not to be waited for any more.
+pub async fn settle(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<i64>, Form(form): Form<Settle>) -> Result<Response, Refusal> {
+    let visitor = enter(&app, &headers, Action::Chat).await?;
+    visitor.check(&headers, &form.csrf)?;
+    let (actor, kept) = (visitor.actor(), form.what == "kept");
+    app.store.write(move |tx| promise::settle(tx, &actor, id, kept)).await?;
+    Ok(see("/"))
 }
 
 /// Points of a 96 x 28 line through the values; the unfinished day is left out.

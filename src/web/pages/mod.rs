@@ -40,6 +40,7 @@ pub fn router(_: Arc<App>) -> Router<Arc<App>> {
     let uploads = Router::new().route("/packages/{code}/media", post(packages::upload)).layer(DefaultBodyLimit::max(packages::MAX_UPLOAD));
     Router::new()
         .route("/", get(home::show))
+        .route("/promises/{id}", post(home::settle))
         .route("/login", get(login::show).post(login::submit))
         .route("/logout", post(login::logout))
         .route("/chats", get(chats::list))
