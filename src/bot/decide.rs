@@ -222,6 +222,7 @@ fn finish(context: &TurnContext, read: Reading, by: By, outcome: Outcome) -> Dec
         }
     }
     let understood = &read.understood;
+    let bare = understood.intents.len() == 1 && understood.means("campaign_code");
     let about = read.scan.code.is_some() || outcome.package.is_some() || context.conversation.package_code.is_some();
     let phase = outcome.phase.max(phase_of(understood, about)).max(context.conversation.phase);
     let escalation = outcome.escalation.or_else(|| reason_of(understood, by.who == "llm"));
@@ -242,8 +243,9 @@ fn finish(context: &TurnContext, read: Reading, by: By, outcome: Outcome) -> Dec
         trace: trace(context, &read, by.notes),
         prompt_version: context.prompt.as_ref().map(|release| release.version()),
         faq_id: by.faq_id,
-        promise: if understood.payment_intent && understood.means("payment_done") { None } else { promise::find(&read.last_text, context.today) },
-        objection: objection::find(&read.text),
+        // a bare code promises nothing and objects to nothing
+        promise: if bare || understood.means("payment_done") { None } else { promise::find(&read.last_text, context.today) },
+        objection: if bare { None } else { objection::find(&read.text) },
         bundle_code: outcome.bundle,
         intents: understood.intents.iter().map(|(name, _)| *name).collect(),
         payment_intent: understood.payment_intent,
