@@ -510,8 +510,7 @@ fn unit(word: &str) -> &str {
 fn number(tokens: &[Token], at: usize) -> Option<(Option<i64>, usize, bool, bool)> {
     let (mut total, mut part, mut next) = (0i64, 0i64, at);
     let (mut in_words, mut is_round, mut any) = (true, false, false);
-    loop {
-        let Some(token) = tokens.get(next) else { break };
+    while let Some(token) = tokens.get(next) {
         let word = token.word();
         if any
             && in_words

@@ -19,7 +19,7 @@ pub fn find(text: &str) -> Option<&'static str> {
     }
     let read = words::read(text);
     let has = |word: &&str| read.words.iter().any(|spoken| spoken.text == *word || spoken.text.strip_suffix("nya") == Some(*word));
-    SIGNS.iter().find(|(_, signs)| signs.iter().any(|sign| sign.iter().all(|word| has(word)))).map(|(kind, _)| *kind)
+    SIGNS.iter().find(|(_, signs)| signs.iter().any(|sign| sign.iter().all(has))).map(|(kind, _)| *kind)
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! The route table, readable in one sitting: every path, its method and what a caller must be allowed to do.
 
+use super::error::ApiError;
 use super::policy::Action::{Chat, EditBot, EditCatalog, View};
 use super::{api, live};
 use crate::app::App;
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
@@ -39,7 +40,7 @@ pub fn router(app: Arc<App>) -> Router {
     if app.test_clock {
         api = api.route("/api/test/clock", post(api::clock::set));
     }
-    let api = api.route("/api/whatsapp/webhook", post(api::webhook::receive)).layer(middleware::from_fn(json_errors));
+    let api = api.layer(middleware::from_fn(json_errors));
     let open = Router::new()
         .route("/healthz", get(api::health::healthz))
         .route("/readyz", get(api::health::readyz))
@@ -47,22 +48,19 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/openapi.json", get(api::openapi::document))
         .route("/c/{code}", get(api::short_link::follow));
     let pages = super::pages::router(Arc::clone(&app)).fallback(super::pages::not_found);
-    api.merge(open).merge(pages).route("/live", get(live::open)).layer(middleware::from_fn_with_state(Arc::clone(&app), guard)).with_state(app)
+    let rest = api.merge(open).merge(pages).route("/live", get(live::open)).layer(middleware::from_fn_with_state(Arc::clone(&app), guard));
+    // the hot path: no layers, it keeps the same rules by itself
+    Router::new().route("/api/whatsapp/webhook", post(api::webhook::receive).fallback(wrong_method)).merge(rest).with_state(app)
 }
 
 /// Time limit, panics, one Host header, and the security headers of every answer.
 async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    if request.headers().get_all(header::HOST).iter().count() != 1 {
-        return super::error::ApiError::new(400, "bad_host", "send exactly one Host header").into_response();
+    if let Err(refusal) = one_host(request.headers()) {
+        return refusal.into_response();
     }
-    let work = futures_catch(AssertUnwindSafe(next.run(request)));
-    let mut response = match tokio::time::timeout(REQUEST, work).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(())) => {
-            app.counters.panics.fetch_add(1, Ordering::Relaxed);
-            super::error::ApiError::new(500, "internal", "something went wrong here; it has been logged").into_response()
-        }
-        Err(_) => super::error::ApiError::new(503, "too_slow", "this took too long; try again").into_response(),
+    let mut response = match tokio::time::timeout(REQUEST, caught(&app, next.run(request))).await {
+        Ok(response) => response,
+        Err(_) => ApiError::new(503, "too_slow", "this took too long; try again").into_response(),
     };
     let headers = response.headers_mut();
     for (name, value) in [
@@ -80,18 +78,28 @@ async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
     response
 }
 
-/// Polls a future with panics caught; the panic itself has been printed with its place.
-async fn futures_catch<F: Future<Output = Response>>(future: AssertUnwindSafe<F>) -> Result<Response, ()> {
-    let mut future = Box::pin(future.0);
-    std::future::poll_fn(move |context| match std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-        Ok(std::task::Poll::Ready(response)) => std::task::Poll::Ready(Ok(response)),
-        Ok(std::task::Poll::Pending) => std::task::Poll::Pending,
+/// Which site is meant must be clear: requests with no or several Host headers are refused.
+pub fn one_host(headers: &HeaderMap) -> Result<(), ApiError> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    if hosts.next().is_some() && hosts.next().is_none() { Ok(()) } else { Err(ApiError::new(400, "bad_host", "send exactly one Host header")) }
+}
+
+/// Runs a request to its answer; a panic, which has been printed with its place, is counted and answered 500.
+pub async fn caught(app: &App, work: impl Future<Output = Response>) -> Response {
+    let mut work = std::pin::pin!(work);
+    std::future::poll_fn(|context| match std::panic::catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+        Ok(polled) => polled,
         Err(_) => {
             tracing::error!("a request panicked");
-            std::task::Poll::Ready(Err(()))
+            app.counters.panics.fetch_add(1, Ordering::Relaxed);
+            std::task::Poll::Ready(ApiError::new(500, "internal", "something went wrong here; it has been logged").into_response())
         }
     })
     .await
+}
+
+async fn wrong_method() -> ApiError {
+    ApiError::new(405, "method_not_allowed", "this address does not take this method")
 }
 
 /// Refusals made by the framework (bad JSON, wrong content type, too large) in the shape of our own errors.
@@ -108,5 +116,5 @@ async fn json_errors(request: Request, next: Next) -> Response {
         404 => ("not_found", "there is nothing at this address"),
         _ => ("bad_request", "the request was not understood"),
     };
-    super::error::ApiError::new(status.as_u16(), code, message).into_response()
+    ApiError::new(status.as_u16(), code, message).into_response()
 }

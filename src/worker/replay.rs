@@ -11,7 +11,7 @@ use crate::chat::turn::{self, Decision, Heard};
 use crate::db::setting::SecretKey;
 use crate::db::{StoreError, migrations, writer};
 use crate::kernel::clock::Clock;
-use crate::worker::turns;
+use crate::worker::turns::{self, Known};
 use anyhow::Context;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
@@ -159,6 +159,7 @@ pub fn run(app: &App, since_ms: i64, limit: usize, draft: &Draft, ask_model: boo
         anyhow::ensure!(BLOCKS.contains(&name.as_str()), "there is no prompt block {name:?}; one of {}", BLOCKS.join(", "));
     }
     let (present, drafted) = (Lab::new(app, &Draft::default())?, Lab::new(app, draft)?);
+    let known = app.store.read_blocking(|connection| Known::at(app, connection))?;
     let turns = app.store.read_blocking(|connection| past_turns(connection, since_ms, limit))?;
     let total = turns.iter().filter(|turn| turn.at >= since_ms).count() as u64;
     let mut summary = Summary::default();
@@ -173,7 +174,7 @@ pub fn run(app: &App, since_ms: i64, limit: usize, draft: &Draft, ask_model: boo
         let heard = app.store.read_blocking(|connection| past.heard(connection))?;
         let met_before = nth > 0;
         nth += 1;
-        let context = app.store.read_blocking(|connection| turns::context(app, connection, state.clone(), heard.clone(), met_before))?;
+        let context = app.store.read_blocking(|connection| turns::context(app, connection, &known, state.clone(), heard.clone(), met_before))?;
         // what would be asked without the draft was asked then: its recorded words stand for it
         let now = TurnContext { may_ask: false, questions: present.count, prompt: present.release.clone(), ..context.clone() };
         let was = present.decide(app, &now, false)?;

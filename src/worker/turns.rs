@@ -7,9 +7,11 @@ use crate::bot::{self, Answer, Asked, Question, Step, TurnContext, proposal};
 use crate::chat::conversation::{self, Conversation};
 use crate::chat::escalation::Reason;
 use crate::chat::faq;
+use crate::chat::knowledge::Knowledge;
 use crate::chat::turn::{self, Decision, Delivery, Heard};
 use crate::db::StoreError;
 use crate::db::setting::Settings;
+use crate::travel::catalog::Catalog;
 use crate::wire::openai::Line;
 use rusqlite::Connection;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -74,7 +76,8 @@ fn round(app: &Arc<App>) -> Result<usize, StoreError> {
         let snapshot = connection.unchecked_transaction()?;
         let ids = turn::due(&snapshot, app.store.clock.process_ms(), BATCH)?;
         let limit = settings.int("bot.replies_per_hour");
-        let prepared = ids.into_iter().map(|id| prepare(app, &snapshot, id, now_ms, limit)).collect();
+        let known = Known::at(app, &snapshot)?;
+        let prepared = ids.into_iter().map(|id| prepare(app, &snapshot, &known, id, now_ms, limit)).collect();
         snapshot.finish()?;
         prepared
     })?;
@@ -113,7 +116,7 @@ fn round(app: &Arc<App>) -> Result<usize, StoreError> {
     result.map(|()| count)
 }
 
-fn prepare(app: &App, connection: &Connection, id: i64, now_ms: i64, limit: i64) -> Result<Prepared, StoreError> {
+fn prepare(app: &App, connection: &Connection, known: &Known, id: i64, now_ms: i64, limit: i64) -> Result<Prepared, StoreError> {
     let Some(conversation) = conversation::find(connection, id)? else { return Ok(Prepared::Nothing { id }) };
     let heard: Vec<Heard> = turn::heard(connection, &conversation)?;
     if heard.is_empty() || !conversation.by_bot {
@@ -123,7 +126,7 @@ fn prepare(app: &App, connection: &Connection, id: i64, now_ms: i64, limit: i64)
     if lately >= limit {
         return Ok(Prepared::TooMany { id });
     }
-    let context = context(app, connection, conversation, heard, met_before)?;
+    let context = context(app, connection, known, conversation, heard, met_before)?;
     match catch_unwind(AssertUnwindSafe(|| from_here(connection, &context, bot::decide(&context)))) {
         Ok(Ok(Step::Done(decision))) => Ok(Prepared::Decided { context: Box::new(context), decision }),
         Ok(Ok(Step::Ask(Question::Model(lines), asked))) => Ok(Prepared::Asks { context: Box::new(context), lines, asked }),
@@ -220,11 +223,23 @@ pub async fn decided(app: &Arc<App>, context: TurnContext, conversation_id: Opti
     }
 }
 
+/// What every turn of one moment shares.
+pub struct Known {
+    catalog: Arc<Catalog>,
+    knowledge: Arc<Knowledge>,
+}
+
+impl Known {
+    /// As `connection`'s transaction sees it.
+    pub fn at(app: &App, connection: &Connection) -> Result<Self, StoreError> {
+        Ok(Self { catalog: app.catalog.at(connection)?, knowledge: app.knowledge.at(connection)? })
+    }
+}
+
 /// What a decision about `heard` may look at.
-pub fn context(app: &App, connection: &Connection, conversation: Conversation, heard: Vec<Heard>, met_before: bool) -> Result<TurnContext, StoreError> {
+pub fn context(app: &App, connection: &Connection, known: &Known, conversation: Conversation, heard: Vec<Heard>, met_before: bool) -> Result<TurnContext, StoreError> {
     let settings = app.settings();
     let now_ms = app.now_ms();
-    let knowledge = app.knowledge.at(connection)?;
     let may_ask = conversation.by_bot && model::may_ask(connection, &settings, conversation.id, now_ms)?;
     let earlier = match may_ask {
         true => turn::earlier(connection, &conversation, &heard, proposal::EARLIER)?,
@@ -233,14 +248,14 @@ pub fn context(app: &App, connection: &Connection, conversation: Conversation, h
     Ok(TurnContext {
         earlier,
         may_ask,
-        prompt: knowledge.release(now_ms).cloned(),
-        questions: knowledge.questions,
+        prompt: known.knowledge.release(now_ms).cloned(),
+        questions: known.knowledge.questions,
         phone: settings.text("whatsapp.phone").to_owned(),
         website: settings.text("server.public_url").to_owned(),
         conversation,
         heard,
         met_before,
-        catalog: app.catalog.at(connection)?,
+        catalog: Arc::clone(&known.catalog),
         today: settings.day_of(now_ms),
         agency: settings.text("agency.name").to_owned(),
         licence: settings.text("agency.licence").to_owned(),

@@ -12,7 +12,7 @@ use crate::chat::turn::{self, Decision, Delivery, Heard};
 use crate::kernel::ids;
 use crate::kernel::phone::Phone;
 use crate::web::error::ApiError;
-use crate::worker::turns;
+use crate::worker::turns::{self, Known};
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
@@ -70,7 +70,7 @@ async fn dry_run(app: Arc<App>, body: Body) -> Result<Json<Value>, ApiError> {
                 conversation.package_code.clone_from(&body.context_code);
             }
             let heard = vec![Heard { id: 0, kind: "text".into(), text: Some(body.message), extra: None }];
-            let context = turns::context(&reading, connection, conversation, heard, met_before)?;
+            let context = turns::context(&reading, connection, &Known::at(&reading, connection)?, conversation, heard, met_before)?;
             Ok((context, body.conversation_id))
         })
         .await?;
@@ -126,7 +126,7 @@ async fn record(app: Arc<App>, body: Body, phone: Option<Phone>) -> Result<Json<
                 let Some(conversation) = conversation::find(connection, id)? else { return Ok(None) };
                 let heard = turn::heard(connection, &conversation)?;
                 let (met_before, _) = turn::replies(connection, id, 0)?;
-                Ok(Some(turns::context(&reading, connection, conversation, heard, met_before)?))
+                Ok(Some(turns::context(&reading, connection, &Known::at(&reading, connection)?, conversation, heard, met_before)?))
             })
             .await?;
         let context = context.ok_or_else(|| ApiError::not_found("the conversation"))?;

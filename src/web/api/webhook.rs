@@ -33,7 +33,11 @@ enum Proof {
 
 /// The handler.
 pub async fn receive(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
-    let answer = handle(&app, request).await;
+    crate::web::routes::caught(&app, answer(&app, request)).await
+}
+
+async fn answer(app: &Arc<App>, request: Request<Body>) -> Response {
+    let answer = handle(app, request).await;
     let (slot, response) = match answer {
         Ok((slot, body)) => (slot, Json(body).into_response()),
         Err(error) => {
@@ -47,6 +51,7 @@ pub async fn receive(State(app): State<Arc<App>>, request: Request<Body>) -> Res
 
 async fn handle(app: &Arc<App>, request: Request<Body>) -> Result<(usize, Value), ApiError> {
     let (parts, sent) = request.into_parts();
+    crate::web::routes::one_host(&parts.headers)?;
     let bytes = body::read(sent).await?;
     let proof = prove(app, &parts.headers, &bytes).await?;
     let settings = app.settings();
