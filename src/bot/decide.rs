@@ -8,6 +8,7 @@ use super::reading::Reading;
 use super::reply::Recipe;
 use super::rules::{FIRST, Outcome, THEN, first, general, words};
 use super::understand::Understanding;
+use super::flow::{self, Place, Stepped};
 use super::{Answer, Asked, Question, Step, TurnContext, objection, promise};
 use crate::chat::escalation::Reason;
 use crate::chat::faq::Hit;
@@ -38,6 +39,10 @@ pub fn decide(context: &TurnContext) -> Step {
     let read = Reading::of(context);
     if let Some((rule, outcome)) = first(FIRST, context, &read) {
         return done(context, read, By::rule(rule), outcome);
+    }
+    if let Some(Stepped { outcome, place }) = flow::step(context, &read) {
+        let by = By { who: "flow", place, ..By::rule("flow") };
+        return done(context, read, by, outcome);
     }
     if context.questions > 0 && read.may_be_in_faq() {
         return Step::Ask(Question::Faq(read.text), Box::default());
@@ -147,7 +152,7 @@ fn consider(context: &TurnContext, read: Reading, mut asked: Asked, proposal: Pr
     let mut notes = notes_of(&asked);
     notes.insert("model_intents".into(), json!(proposal.intents));
     let confidence = proposal.confidence.map_or(USUAL_TRUST, |confidence| confidence.min(MOST_TRUST));
-    let by = By { who: "llm", rule: "proposal", confidence: Some(confidence), faq_id: None, notes };
+    let by = By { who: "llm", rule: "proposal", confidence: Some(confidence), faq_id: None, notes, place: None };
     done(context, read, by, Outcome { escalation, ..Outcome::say(vec![reply]) })
 }
 
@@ -159,7 +164,7 @@ fn said_from(context: &TurnContext, read: Reading, hit: Hit) -> Step {
     };
     let text = context.with_agency(text);
     let notes = Map::from_iter([("faq".to_owned(), json!(hit.faq.key)), ("likeness".to_owned(), json!((hit.score * 100.0).round() / 100.0))]);
-    let by = By { who: "faq", rule: "faq", confidence: Some((0.35 + hit.score * 0.65).min(0.99)), faq_id: Some(hit.faq.id), notes };
+    let by = By { who: "faq", rule: "faq", confidence: Some((0.35 + hit.score * 0.65).min(0.99)), faq_id: Some(hit.faq.id), notes, place: None };
     done(context, read, by, Outcome::say(vec![words(&text)]))
 }
 
@@ -197,11 +202,12 @@ struct By {
     confidence: Option<f64>,
     faq_id: Option<i64>,
     notes: Map<String, Value>,
+    place: Option<Place>,
 }
 
 impl By {
     fn rule(rule: &'static str) -> Self {
-        Self { who: "rule", rule, confidence: None, faq_id: None, notes: Map::new() }
+        Self { who: "rule", rule, confidence: None, faq_id: None, notes: Map::new(), place: None }
     }
 }
 
@@ -247,6 +253,8 @@ fn finish(context: &TurnContext, read: Reading, by: By, outcome: Outcome) -> Dec
         promise: if bare || understood.means("payment_done") { None } else { promise::find(&read.last_text, context.today) },
         objection: if bare { None } else { objection::find(&read.text) },
         bundle_code: outcome.bundle,
+        flow_node: outcome.flow_node,
+        place: by.place,
         intents: understood.intents.iter().map(|(name, _)| *name).collect(),
         payment_intent: understood.payment_intent,
         wants_human: understood.wants_human,
@@ -365,6 +373,8 @@ mod tests {
             earlier: Vec::new(),
             prompt: None,
             questions: 0,
+            flows: Arc::default(),
+            place: None,
             may_ask: false,
             default_language: Language::Id,
             image_caption: false,

@@ -5,6 +5,7 @@ pub mod decide;
 pub mod facts;
 pub mod figures;
 pub mod fixed;
+pub mod flow;
 pub mod guard;
 pub mod objection;
 pub mod package_text;
@@ -22,6 +23,7 @@ use crate::chat::turn::{Decision, Heard, Said};
 use crate::travel::catalog::Catalog;
 use crate::wire::openai::Line;
 use chrono::NaiveDate;
+use flow::{Flow, Place};
 use guard::Breach;
 use proposal::Proposal;
 use std::sync::Arc;
@@ -55,6 +57,10 @@ pub struct TurnContext {
     pub prompt: Option<Arc<Release>>,
     /// Published questions there are to search.
     pub questions: i64,
+    /// Published keyword flows.
+    pub flows: Arc<Vec<Flow>>,
+    /// Where the conversation stands in one.
+    pub place: Option<Place>,
     /// A model may be asked in this turn.
     pub may_ask: bool,
     /// Language when the customer's words do not tell.

@@ -31,12 +31,14 @@ pub struct Outcome {
     pub opt_out: bool,
     /// Package whose bundle this turn sends.
     pub bundle: Option<String>,
+    /// Node of a keyword flow this turn came to: `flow.node`.
+    pub flow_node: Option<String>,
 }
 
 impl Outcome {
     /// These words and nothing else.
     pub fn say(replies: Vec<Reply>) -> Self {
-        Self { replies, phase: Phase::Leads, package: None, suggested: None, escalation: None, hand_over: false, fallback: false, opt_out: false, bundle: None }
+        Self { replies, phase: Phase::Leads, package: None, suggested: None, escalation: None, hand_over: false, fallback: false, opt_out: false, bundle: None, flow_node: None }
     }
 
     /// A fixed text, and a person.

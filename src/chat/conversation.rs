@@ -42,6 +42,8 @@ pub struct Conversation {
     pub month: Option<String>,
     /// Code the bot asked about.
     pub suggested_code: Option<String>,
+    /// Where it stands in a keyword flow, as JSON.
+    pub flow_place: Option<String>,
     /// Package whose bundle has been sent.
     pub bundle_code: Option<String>,
     /// Language of the last turn.
@@ -72,6 +74,7 @@ impl Default for Conversation {
             party_size: None,
             month: None,
             suggested_code: None,
+            flow_place: None,
             bundle_code: None,
             language: None,
             waiting_since_at: None,
@@ -81,7 +84,7 @@ impl Default for Conversation {
 }
 
 const SELECT: &str = "SELECT id, contact_id, channel_id, chat_id, phase, package_code, handler, handler_at, last_in_id, last_in_at, answered_id, turn_due_at,
-    low_confidence, party_size, month, suggested_code, language, waiting_since_at, first_code, bundle_code FROM conversation";
+    low_confidence, party_size, month, suggested_code, language, waiting_since_at, first_code, bundle_code, flow_place FROM conversation";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Conversation> {
     Ok(Conversation {
@@ -101,6 +104,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Conversation> {
         party_size: row.get(13)?,
         month: row.get(14)?,
         suggested_code: row.get(15)?,
+        flow_place: row.get(20)?,
         bundle_code: row.get(19)?,
         language: row.get(16)?,
         waiting_since_at: row.get(17)?,

@@ -1,7 +1,9 @@
 //! What the bot knows besides packages, at one moment: the prompt in force and whether there are questions to search.
 //! Shared read-only and remade when its generation in the store moves on.
 
+use super::flow;
 use super::prompt::{self, Release};
+use crate::bot::flow::Flow;
 use crate::db::StoreError;
 use rusqlite::Connection;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +17,8 @@ pub struct Knowledge {
     releases: Vec<Arc<Release>>,
     /// Published questions.
     pub questions: i64,
+    /// Published keyword flows.
+    pub flows: Arc<Vec<Flow>>,
 }
 
 /// Releases kept at hand; older ones are history.
@@ -24,7 +28,8 @@ impl Knowledge {
     fn load(connection: &Connection, generation: i64) -> Result<Self, StoreError> {
         let releases = prompt::releases(connection, KEPT)?.into_iter().filter(|release| release.withdrawn_at.is_none()).map(Arc::new).collect();
         let questions = connection.query_row("SELECT count(*) FROM faq WHERE status = 'published'", [], |row| row.get(0))?;
-        Ok(Self { generation, releases, questions })
+        let flows = Arc::new(flow::list(connection)?.into_iter().filter_map(|kept| kept.published).collect());
+        Ok(Self { generation, releases, questions, flows })
     }
 
     /// The release in force at that time, unix ms.

@@ -5,6 +5,7 @@ pub mod conversation;
 pub mod early;
 pub mod escalation;
 pub mod faq;
+pub mod flow;
 pub mod handover;
 pub mod inbound;
 pub mod intake;

@@ -7,6 +7,7 @@ use super::outbox::{self, Outgoing, Priority};
 use super::phase::{self, Phase};
 use super::{objection, promise};
 use crate::bot::fixed::{Fixed, fixed};
+use crate::bot::flow::Place;
 use crate::bot::promise::Promise;
 use crate::db::StoreError;
 use crate::db::writer::Tx;
@@ -192,6 +193,10 @@ pub struct Decision {
     pub faq_id: Option<i64>,
     /// Package whose bundle this turn sends.
     pub bundle_code: Option<String>,
+    /// Node of a keyword flow this turn came to.
+    pub flow_node: Option<String>,
+    /// Where the conversation stands in a flow afterwards.
+    pub place: Option<Place>,
     /// What the customer said he would do.
     pub promise: Option<Promise>,
     /// What holds him back: price, family, compare, schedule, fear.
@@ -301,7 +306,7 @@ pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decis
         "UPDATE conversation SET turn_due_at = NULL, turn_failures = 0, answered_id = ?2, package_code = ifnull(?3, package_code), suggested_code = ?4, party_size = ifnull(?5, party_size),
            month = ifnull(?6, month), language = ?7, low_confidence = ?8, first_code = ifnull(first_code, ?9), last_code = ifnull(?10, last_code),
            unread_count = CASE WHEN ?11 THEN 0 ELSE unread_count END, last_message_id = ifnull(?12, last_message_id), last_at = CASE WHEN ?12 IS NULL THEN last_at ELSE max(last_at, ?13) END,
-           bundle_code = ifnull(?14, bundle_code) WHERE id = ?1",
+           bundle_code = ifnull(?14, bundle_code), flow_place = ?15 WHERE id = ?1",
     )?
     .execute(rusqlite::params![
         seen.id, to_id, decision.package_code, decision.suggested_code, decision.party_size, decision.month, decision.language, low, first, last,
@@ -309,7 +314,12 @@ pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decis
         last_message,
         tx.now_ms,
         decision.bundle_code,
+        // an answer of another rule leaves the customer where he stood
+        decision.place.as_ref().map(|place| json!(place).to_string()).or_else(|| now.flow_place.clone().filter(|_| decision.decided_by != "flow" && decision.flow_node.is_none() && !decision.hand_over)),
     ])?;
+    if let Some(node) = &decision.flow_node {
+        tx.count(format!("flow.{node}"), 1);
+    }
     let last_heard = heard.last().map(|message| message.id);
     if decision.intents.contains(&"payment_done") {
         promise::end(tx, seen.id, Some("pay"), "kept")?;

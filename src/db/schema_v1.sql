@@ -148,6 +148,7 @@ CREATE TABLE conversation (
   party_size        INTEGER,            -- slots, remembered across messages
   month             TEXT,               -- YYYY-MM
   suggested_code    TEXT,               -- the bot asked "did you mean …?"
+  flow_place        TEXT,               -- JSON: where it stands in a keyword flow
   bundle_code       TEXT,               -- package whose brochure, itinerary, hotels and terms have been sent as one bundle
   language          TEXT,               -- language of the last turn: id or en
   first_code        TEXT,               -- campaign source, first and last touch
@@ -544,6 +545,17 @@ CREATE TRIGGER faq_changed AFTER UPDATE OF question, variants, answer, answer_en
 -- Every published way to ask, in folded words (bot::understand::words), and how many ways each word is in.
 CREATE VIRTUAL TABLE faq_phrase USING fts5 (words, faq_id UNINDEXED);
 CREATE VIRTUAL TABLE faq_word USING fts5vocab (faq_phrase, row);
+
+-- Keyword flows, as JSON (bot::flow::Flow): what is edited, and what customers meet.
+CREATE TABLE flow (
+  key        TEXT PRIMARY KEY,
+  draft      TEXT NOT NULL,
+  published  TEXT,                      -- null: not for customers
+  updated_at INTEGER NOT NULL,
+  updated_by TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER flow_added   AFTER INSERT ON flow BEGIN UPDATE meta SET value = value + 1 WHERE key = 'knowledge_generation'; END;
+CREATE TRIGGER flow_changed AFTER UPDATE ON flow BEGIN UPDATE meta SET value = value + 1 WHERE key = 'knowledge_generation'; END;
 
 -- A call of the model: what it cost and what came of it. Prompts and answers are not kept.
 CREATE TABLE llm_call (

@@ -28,6 +28,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/ai/faq", need(View, get(api::faq::list)))
         .route("/api/ai/faq/search", need(View, get(api::faq::search)))
         .route("/api/ai/faq/{key}", need(EditBot, put(api::faq::put)))
+        .route("/api/ai/flows", need(View, get(api::flows::list)))
+        .route("/api/ai/flows/{key}", need(View, get(api::flows::get)).merge(need(EditBot, put(api::flows::put))))
         .route("/api/packages", need(View, get(api::packages::list)))
         .route("/api/packages/{code}", need(View, get(api::packages::get)).merge(need(EditCatalog, put(api::packages::put).patch(api::packages::patch))))
         .route("/api/marketing/leads", need(Chat, post(api::leads::post)))

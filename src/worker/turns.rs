@@ -250,6 +250,8 @@ pub fn context(app: &App, connection: &Connection, known: &Known, conversation: 
         may_ask,
         prompt: known.knowledge.release(now_ms).cloned(),
         questions: known.knowledge.questions,
+        flows: Arc::clone(&known.knowledge.flows),
+        place: conversation.flow_place.as_deref().and_then(|text| serde_json::from_str(text).ok()),
         phone: settings.text("whatsapp.phone").to_owned(),
         website: settings.text("server.public_url").to_owned(),
         conversation,

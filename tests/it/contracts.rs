@@ -134,6 +134,9 @@ const ROUTES: &[(&str, &str, &str)] = &[
     ("GET", "/api/ai/faq", "viewer"),
     ("GET", "/api/ai/faq/search?q=paspor", "viewer"),
     ("PUT", "/api/ai/faq/passport-validity", "marketing_admin"),
+    ("GET", "/api/ai/flows", "viewer"),
+    ("GET", "/api/ai/flows/menu", "viewer"),
+    ("PUT", "/api/ai/flows/menu", "marketing_admin"),
     ("GET", "/api/packages", "viewer"),
     ("GET", "/api/packages/UMR_X_2030_Y", "viewer"),
     ("PUT", "/api/packages/UMR_X_2030_Y", "sales_admin"),
@@ -362,4 +365,40 @@ fn promises_become_tasks_and_objections_are_counted() {
     assert_eq!(app.api("POST", "/api/conversations/conv_1/release", Some(json!({"to": "bot"}))).0, 200);
     app.customer_writes("6281200000001", "J3", "kak saya sudah transfer dp nya barusan");
     app.wait("the promise is kept", std::time::Duration::from_secs(8), |app| app.export("promises")[0]["ended_as"] == "kept");
+}
+
+#[test]
+fn a_keyword_flow_leads_by_number_and_word_and_never_holds_anybody() {
+    let app = Kafilah::start();
+    let nodes = json!([
+        {"id": "awal", "title": "Menu", "keywords": ["menu", "info"], "say": "Selamat datang di {agency}. Pilih:"},
+        {"id": "haji", "parent": "awal", "title": "Haji khusus", "keywords": ["haji"], "say": "Soal haji khusus:"},
+        {"id": "antre", "parent": "haji", "title": "Antrean", "say": "Antreannya dijelaskan tim kami."},
+        {"id": "orang", "parent": "awal", "title": "Bicara", "say": "Kami sambungkan.", "person": true},
+    ]);
+    let put = |nodes: &Value, publish: bool| app.api("PUT", "/api/ai/flows/menu", Some(json!({"name": "Menu", "nodes": nodes, "publish": publish})));
+    assert_eq!(put(&nodes, false).1["status"], "created");
+    let dry = app.api("POST", "/api/ai/process-message", Some(json!({"message": "menu", "dry_run": true}))).1;
+    assert_ne!(dry["decided_by"], "flow", "a draft is not for customers: {dry}");
+    assert_eq!(put(&nodes, true).0, 200);
+    let mut n = 0;
+    let mut say = |text: &str| {
+        n += 1;
+        app.customer_writes("6281200000001", &format!("F{n}"), text);
+        app.wait_delivered(n).pop().unwrap()
+    };
+    let first = say("menu");
+    assert!(first.contains("Selamat datang di Biro Uji") && first.contains("1. Haji khusus") && first.contains("0. Kembali"), "{first}");
+    assert!(say("1").contains("Soal haji khusus"));
+    assert!(say("0").contains("Selamat datang"));
+    assert!(say("haji").contains("1. Antrean"));
+    // another rule answers a code, whatever the flow
+    assert!(say("UMR_APR_2030_HEMAT").contains("Rp27.000.000"));
+    let rows = app.export("messages");
+    assert!(rows.iter().any(|row| row["decided_by"] == "flow"), "the flow is named as what decided");
+    for bad in [json!([]), json!([{"id": "a", "title": "A", "say": "x"}]), json!([{"id": "a", "parent": "b", "title": "A", "say": "x", "keywords": ["x"]}])] {
+        let (status, answer) = put(&bad, true);
+        assert_eq!((status, &answer["error"]["field"]), (422, &json!("nodes")), "{answer}");
+    }
+    assert_eq!(app.api("GET", "/api/ai/flows/menu", None).1["published"]["nodes"].as_array().unwrap().len(), 4, "what was refused changed nothing");
 }

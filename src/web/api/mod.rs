@@ -7,6 +7,7 @@ pub mod clock;
 pub mod conversations;
 pub mod dashboard;
 pub mod faq;
+pub mod flows;
 pub mod handover;
 pub mod health;
 pub mod leads;

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod chats;
 pub mod faq;
 pub mod files;
+pub mod flows;
 pub mod home;
 pub mod login;
 pub mod packages;
@@ -64,6 +65,8 @@ pub fn router(_: Arc<App>) -> Router<Arc<App>> {
         .route("/bot/faq", get(faq::list).post(faq::save))
         .route("/bot/faq/new", get(faq::blank))
         .route("/bot/faq/{key}", get(faq::edit))
+        .route("/bot/flows", get(flows::list).post(flows::make))
+        .route("/bot/flows/{key}", get(flows::show).post(flows::save))
         .route("/bot/usage", get(usage::show))
         .route("/bot/replay", get(replay::list).post(replay::ask))
         .route("/bot/replay/{id}", get(replay::show))
