@@ -2,13 +2,13 @@
 //! model. Pure: the same context and the same answers give the same decision.
 
 use super::facts::{Facts, Ground};
+use super::flow::{self, Place, Stepped};
 use super::guard;
 use super::proposal::{self, Proposal};
 use super::reading::Reading;
 use super::reply::Recipe;
 use super::rules::{FIRST, Outcome, THEN, first, general, words};
 use super::understand::Understanding;
-use super::flow::{self, Place, Stepped};
 use super::{Answer, Asked, Question, Step, TurnContext, objection, promise};
 use crate::chat::escalation::Reason;
 use crate::chat::faq::Hit;

@@ -221,7 +221,14 @@ mod tests {
     use super::*;
 
     fn node(id: &str, parent: Option<&str>, title: &str, keywords: &[&str]) -> Node {
-        Node { id: id.into(), parent: parent.map(str::to_owned), title: title.into(), keywords: keywords.iter().map(|k| (*k).to_owned()).collect(), say: format!("Tentang {title}"), ..Node::default() }
+        Node {
+            id: id.into(),
+            parent: parent.map(str::to_owned),
+            title: title.into(),
+            keywords: keywords.iter().map(|k| (*k).to_owned()).collect(),
+            say: format!("Tentang {title}"),
+            ..Node::default()
+        }
     }
 
     fn flow(nodes: Vec<Node>) -> Flow {

@@ -135,6 +135,12 @@ fn every_page_fits_a_phone_and_a_desktop() {
             "/settings",
             "/audit",
             "/profile",
+            "/bot",
+            "/bot/faq?try=paspor+tinggal+5+bulan",
+            "/bot/faq/passport-validity",
+            "/bot/flows",
+            "/bot/usage",
+            "/queue?tab=unread",
         ] {
             browser.go(&format!("{}{path}", app.address));
             browser.wait(path, "document.readyState === 'complete'");

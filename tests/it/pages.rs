@@ -61,7 +61,30 @@ impl Browserless {
     }
 }
 
-const PAGES: [&str; 12] = ["/", "/chats", "/packages", "/packages/new", "/queue", "/queue?tab=sent", "/simulator", "/whatsapp", "/team", "/settings", "/audit", "/profile"];
+const PAGES: [&str; 22] = [
+    "/",
+    "/chats",
+    "/packages",
+    "/packages/new",
+    "/queue",
+    "/queue?tab=sent",
+    "/queue?tab=unread",
+    "/simulator",
+    "/whatsapp",
+    "/team",
+    "/settings",
+    "/audit",
+    "/profile",
+    "/bot",
+    "/bot?block=rules",
+    "/bot/faq",
+    "/bot/faq?try=paspor+tinggal+5+bulan",
+    "/bot/faq/new",
+    "/bot/faq/passport-validity",
+    "/bot/flows",
+    "/bot/replay",
+    "/bot/usage",
+];
 
 #[test]
 fn every_page_is_whole_in_both_languages_with_and_without_data() {
@@ -134,6 +157,8 @@ fn roles_see_and_do_what_the_table_says() {
             ("/simulator", chats),
             ("/packages/new", edits),
             ("/audit", audit),
+            ("/bot", true),
+            ("/bot/faq/new", audit),
             ("/team", admin),
             ("/settings", admin),
             ("/whatsapp", admin),
@@ -141,8 +166,8 @@ fn roles_see_and_do_what_the_table_says() {
             assert_eq!(who.get(&app, path).0, if may { 200 } else { 404 }, "{} {path}", role.as_str());
         }
         let take = format!("/chats/{conversation}/take");
-        for (path, may) in [(take.as_str(), chats), ("/settings", admin), ("/whatsapp/verb", admin), ("/team/change", admin)] {
-            let fields: &[(&str, &str)] = &[("email", "x"), ("what", "none"), ("verb", "start")];
+        for (path, may) in [(take.as_str(), chats), ("/settings", admin), ("/whatsapp/verb", admin), ("/team/change", admin), ("/bot/release", audit), ("/bot/flows", audit)] {
+            let fields: &[(&str, &str)] = &[("email", "x"), ("what", "back"), ("verb", "start"), ("release", "1"), ("name", "Menu")];
             let status = who.post(&app, path, fields).0;
             assert_eq!(status != 404, may, "{} POST {path}: {status}", role.as_str());
         }
@@ -206,4 +231,55 @@ fn the_connect_page_makes_the_session_with_our_webhook_and_key() {
     assert!(page.contains("data-qr-image") && !page.contains(crate::support::KEY));
     assert!(me.get(&app, "/whatsapp/qr.svg").1.contains("<svg"));
     assert_eq!(me.post(&app, "/whatsapp/pairing", &[("phone", "0811-2200-4571")]).0, 303);
+}
+
+#[test]
+fn the_bots_rooms_write_what_their_forms_say() {
+    let app = Kafilah::start();
+    let me = Browserless::login(&app, EMAIL, PASSWORD);
+    // a new version of a block, its difference, and the way back
+    assert_eq!(me.post(&app, "/bot", &[("block", "base"), ("version", "1.1"), ("content", "Jawab singkat saja."), ("from", "")]).0, 303);
+    let (_, page) = me.get(&app, "/bot?block=base&version=1");
+    assert!(page.contains("class=\"added\"") && page.contains("class=\"removed\"") && page.contains("Jawab singkat saja."), "the difference is shown");
+    assert_eq!(me.post(&app, "/bot/release", &[("release", "1"), ("what", "back")]).0, 303);
+    assert_eq!(app.api("GET", "/api/ai/prompts", None).1["active"]["blocks"]["base"], "1.0");
+    // a question
+    let fields = [
+        ("key", ""),
+        ("topic", "travel"),
+        ("question", "Bolehkah membawa kucing?"),
+        ("variants", "kucing ikut pesawat\nbawa kucing"),
+        ("answer", "Belum bisa."),
+        ("answer_en", ""),
+        ("status", "published"),
+    ];
+    assert_eq!(me.post(&app, "/bot/faq", &fields).0, 303);
+    assert!(me.get(&app, "/bot/faq?try=boleh+bawa+kucing").1.contains("Belum bisa."));
+    assert_eq!(
+        me.post(&app, "/bot/faq", &[("key", ""), ("topic", "cuaca"), ("question", "X"), ("variants", ""), ("answer", "Y"), ("answer_en", ""), ("status", "published")]).0,
+        422
+    );
+    // a flow: made, a branch added and filled, published
+    assert_eq!(me.post(&app, "/bot/flows", &[("name", "Menu utama")]).0, 303);
+    let key = app.api("GET", "/api/ai/flows", None).1["flows"][0]["draft"]["key"].as_str().unwrap().to_owned();
+    let path = format!("/bot/flows/{key}");
+    let root = [("name", "Menu utama"), ("order", "awal"), ("parent.awal", ""), ("title.awal", "Menu"), ("keywords.awal", "menu, info"), ("say.awal", "Pilih:")];
+    let mut more = root.to_vec();
+    more.push(("add", "awal"));
+    assert_eq!(me.post(&app, &path, &more).0, 303);
+    let flow = app.api("GET", &format!("/api/ai/flows/{key}"), None).1;
+    assert_eq!((flow["draft"]["nodes"].as_array().unwrap().len(), flow["published"].is_null()), (2, true), "{flow}");
+    let mut published = root.to_vec();
+    published.push(("publish", "1"));
+    assert_eq!(me.post(&app, &path, &published).0, 303);
+    assert_eq!(app.api("GET", &format!("/api/ai/flows/{key}"), None).1["published"]["nodes"][0]["keywords"], serde_json::json!(["menu", "info"]));
+    assert_eq!(me.post(&app, &path, &[("name", ""), ("order", "")]).0, 422);
+    // what could not be read: shown as text, read again, thrown away
+    app.webhook_raw(b"{\"event\":\"message\",\"payload\":\"<script>\"}");
+    let (_, page) = me.get(&app, "/queue?tab=unread");
+    assert!(page.contains("&lt;script&gt;") && !page.contains("\"<script>"), "the raw body is text");
+    assert_eq!(me.post(&app, "/queue/unread/1/again", &[]).0, 303);
+    assert_eq!(app.export("quarantine").len(), 1, "still unreadable, still kept");
+    assert_eq!(me.post(&app, "/queue/unread/1/discard", &[]).0, 303);
+    assert_eq!(app.export("quarantine").len(), 0);
 }
