@@ -848,3 +848,7 @@ flow-drop = Delete
 flow-drop-sure = Delete this branch and everything below it?
 flow-save = Save draft
 flow-withdraw = Withdraw
+faq-groups = Asked this week, no answer yet
+faq-asked = { $n } times
+faq-make = Make a draft
+set-bot-ask-satisfaction = Ask for satisfaction after a person has helped

@@ -825,3 +825,7 @@ flow-drop = Hapus
 flow-drop-sure = Hapus cabang ini beserta semua di bawahnya?
 flow-save = Simpan draf
 flow-withdraw = Tarik
+faq-groups = Minggu ini ditanyakan, belum ada jawabannya
+faq-asked = { $n } kali
+faq-make = Jadikan draf
+set-bot-ask-satisfaction = Tanyakan kepuasan setelah orang membantu

@@ -230,8 +230,10 @@ fn finish(context: &TurnContext, read: Reading, by: By, outcome: Outcome) -> Dec
     let understood = &read.understood;
     let bare = understood.intents.len() == 1 && understood.means("campaign_code");
     let about = read.scan.code.is_some() || outcome.package.is_some() || context.conversation.package_code.is_some();
-    let phase = outcome.phase.max(phase_of(understood, about)).max(context.conversation.phase);
-    let escalation = outcome.escalation.or_else(|| reason_of(understood, by.who == "llm"));
+    let said_phase = if outcome.rating.is_some() { Phase::Leads } else { phase_of(understood, about) };
+    let phase = outcome.phase.max(said_phase).max(context.conversation.phase);
+    // a score is a score, whatever else a bare number looks like
+    let escalation = outcome.escalation.or_else(|| reason_of(understood, by.who == "llm").filter(|_| outcome.rating.is_none()));
     let confidence = if outcome.fallback { read.confidence().min(0.3) } else { read.confidence() };
     Decision {
         replies: outcome.replies.into_iter().filter(|reply| reply.kind != "text" || reply.text.is_some()).collect(),
@@ -254,6 +256,7 @@ fn finish(context: &TurnContext, read: Reading, by: By, outcome: Outcome) -> Dec
         objection: if bare { None } else { objection::find(&read.text) },
         bundle_code: outcome.bundle,
         flow_node: outcome.flow_node,
+        rating: outcome.rating,
         place: by.place,
         intents: understood.intents.iter().map(|(name, _)| *name).collect(),
         payment_intent: understood.payment_intent,
@@ -373,6 +376,7 @@ mod tests {
             earlier: Vec::new(),
             prompt: None,
             questions: 0,
+            rating_awaited: false,
             flows: Arc::default(),
             place: None,
             may_ask: false,

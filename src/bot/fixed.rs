@@ -45,6 +45,10 @@ pub enum Fixed {
     Noted,
     /// What papers one needs.
     Documents,
+    /// How was it, one to five?
+    Rate,
+    /// Thanks for the score.
+    Rated,
 }
 
 /// Licence and office, as far as the agency has told them, and how anybody can check.
@@ -132,6 +136,12 @@ pub fn fixed(which: Fixed, lang: Language) -> &'static str {
             "Untuk umroh biasanya disiapkan:\n• Paspor asli yang masih berlaku minimal 7 bulan saat berangkat\n• KTP dan Kartu Keluarga\n• Pas foto terbaru\n• Buku nikah bagi suami istri, akta lahir bagi anak\n• Kartu vaksin meningitis\n\nSyarat rincinya mengikuti aturan saat keberangkatan; tim kami akan memeriksa berkasnya satu per satu.",
             "For umrah you usually prepare:\n• A passport valid for at least 7 months at departure\n• Identity card and family card\n• A recent photo\n• Marriage book for couples, birth certificate for children\n• Meningitis vaccination card\n\nThe exact requirements follow the rules at the time of departure; our team checks every paper with you.",
         ),
+        Fixed::Rate => t(
+            lang,
+            "Bagaimana pelayanan kami barusan, Bapak/Ibu? Mohon balas dengan satu angka: 1 (mengecewakan) sampai 5 (sangat puas).",
+            "How was our service just now? Please reply with one number: 1 (disappointing) to 5 (very satisfied).",
+        ),
+        Fixed::Rated => t(lang, "Terima kasih atas penilaiannya, Bapak/Ibu 🤲", "Thank you for your rating 🤲"),
         Fixed::Account => t(
             lang,
             "Tim kami akan mengirim rekening resmi dan membantu pembayarannya di chat ini. Demi keamanan, mohon jangan membayar ke rekening lain.",

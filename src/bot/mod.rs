@@ -57,6 +57,8 @@ pub struct TurnContext {
     pub prompt: Option<Arc<Release>>,
     /// Published questions there are to search.
     pub questions: i64,
+    /// Satisfaction was asked lately and has not been told.
+    pub rating_awaited: bool,
     /// Published keyword flows.
     pub flows: Arc<Vec<Flow>>,
     /// Where the conversation stands in one.

@@ -6,6 +6,7 @@ use super::reading::Reading;
 use super::reply::{Opening, Recipe, Topic};
 use crate::chat::escalation::Reason;
 use crate::chat::phase::Phase;
+use crate::chat::satisfaction;
 use crate::chat::turn::Reply;
 use crate::travel::catalog::Listed;
 use crate::travel::package::{Availability, PackageMedia};
@@ -33,12 +34,26 @@ pub struct Outcome {
     pub bundle: Option<String>,
     /// Node of a keyword flow this turn came to: `flow.node`.
     pub flow_node: Option<String>,
+    /// Satisfaction told, one to five.
+    pub rating: Option<i64>,
 }
 
 impl Outcome {
     /// These words and nothing else.
     pub fn say(replies: Vec<Reply>) -> Self {
-        Self { replies, phase: Phase::Leads, package: None, suggested: None, escalation: None, hand_over: false, fallback: false, opt_out: false, bundle: None, flow_node: None }
+        Self {
+            replies,
+            phase: Phase::Leads,
+            package: None,
+            suggested: None,
+            escalation: None,
+            hand_over: false,
+            fallback: false,
+            opt_out: false,
+            bundle: None,
+            flow_node: None,
+            rating: None,
+        }
     }
 
     /// A fixed text, and a person.
@@ -62,6 +77,7 @@ pub type Rule = fn(&TurnContext, &Reading) -> Option<Outcome>;
 
 /// What comes before anything is looked up: codes, people, payment, complaints.
 pub const FIRST: &[(&str, Rule)] = &[
+    ("rating", rating),
     ("opt_out", opt_out),
     ("campaign_code", campaign_code),
     ("suggested_code", suggested_code),
@@ -90,6 +106,12 @@ pub const THEN: &[(&str, Rule)] = &[
 /// The first rule that fits.
 pub fn first(rules: &[(&'static str, Rule)], context: &TurnContext, read: &Reading) -> Option<(&'static str, Outcome)> {
     rules.iter().find_map(|(name, rule)| rule(context, read).map(|outcome| (*name, outcome)))
+}
+
+/// The answer to "how was it, one to five?".
+fn rating(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    let score = satisfaction::score(&read.last_text).filter(|_| context.rating_awaited)?;
+    Some(Outcome { rating: Some(score), ..Outcome::say(vec![words(fixed(Fixed::Rated, read.lang))]) })
 }
 
 fn opt_out(_: &TurnContext, read: &Reading) -> Option<Outcome> {

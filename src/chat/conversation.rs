@@ -42,6 +42,10 @@ pub struct Conversation {
     pub month: Option<String>,
     /// Code the bot asked about.
     pub suggested_code: Option<String>,
+    /// Satisfaction was asked, unix ms.
+    pub rating_asked_at: Option<i64>,
+    /// Of whose help, while the answer is awaited.
+    pub rating_about: Option<String>,
     /// Where it stands in a keyword flow, as JSON.
     pub flow_place: Option<String>,
     /// Package whose bundle has been sent.
@@ -74,6 +78,8 @@ impl Default for Conversation {
             party_size: None,
             month: None,
             suggested_code: None,
+            rating_asked_at: None,
+            rating_about: None,
             flow_place: None,
             bundle_code: None,
             language: None,
@@ -84,7 +90,7 @@ impl Default for Conversation {
 }
 
 const SELECT: &str = "SELECT id, contact_id, channel_id, chat_id, phase, package_code, handler, handler_at, last_in_id, last_in_at, answered_id, turn_due_at,
-    low_confidence, party_size, month, suggested_code, language, waiting_since_at, first_code, bundle_code, flow_place FROM conversation";
+    low_confidence, party_size, month, suggested_code, language, waiting_since_at, first_code, bundle_code, flow_place, rating_asked_at, rating_about FROM conversation";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Conversation> {
     Ok(Conversation {
@@ -104,6 +110,8 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Conversation> {
         party_size: row.get(13)?,
         month: row.get(14)?,
         suggested_code: row.get(15)?,
+        rating_asked_at: row.get(21)?,
+        rating_about: row.get(22)?,
         flow_place: row.get(20)?,
         bundle_code: row.get(19)?,
         language: row.get(16)?,

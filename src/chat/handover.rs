@@ -81,6 +81,16 @@ pub fn to_bot(tx: &Tx<'_>, id: i64, actor: &str, reason: &str) -> Result<bool, S
     Ok(true)
 }
 
+/// A person gives a conversation back; `asks`: the customer is asked how it was.
+pub fn give_back(tx: &Tx<'_>, id: i64, actor: &str, asks: bool) -> Result<bool, StoreError> {
+    let was_with_person = conversation::find(tx, id)?.is_some_and(|conversation| !conversation.by_bot);
+    let done = to_bot(tx, id, actor, "released")?;
+    if done && asks && was_with_person {
+        super::satisfaction::ask(tx, id, actor)?;
+    }
+    Ok(done)
+}
+
 fn row(tx: &Tx<'_>, conversation: &Conversation, from: &str, to: &str, reason: &str) -> Result<(), StoreError> {
     let waited = conversation.waiting_since_at.map(|since| (tx.now_ms - since).max(0));
     tx.execute(

@@ -21,5 +21,6 @@ pub mod prompt;
 pub mod quarantine;
 pub mod replay_run;
 pub mod reply;
+pub mod satisfaction;
 pub mod thread;
 pub mod turn;

@@ -5,7 +5,7 @@ use super::escalation::{self, Reason};
 use super::message::{self, Author};
 use super::outbox::{self, Outgoing, Priority};
 use super::phase::{self, Phase};
-use super::{objection, promise};
+use super::{objection, promise, satisfaction};
 use crate::bot::fixed::{Fixed, fixed};
 use crate::bot::flow::Place;
 use crate::bot::promise::Promise;
@@ -195,6 +195,8 @@ pub struct Decision {
     pub bundle_code: Option<String>,
     /// Node of a keyword flow this turn came to.
     pub flow_node: Option<String>,
+    /// Satisfaction told, one to five.
+    pub rating: Option<i64>,
     /// Where the conversation stands in a flow afterwards.
     pub place: Option<Place>,
     /// What the customer said he would do.
@@ -323,6 +325,9 @@ pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decis
     let last_heard = heard.last().map(|message| message.id);
     if decision.intents.contains(&"payment_done") {
         promise::end(tx, seen.id, Some("pay"), "kept")?;
+    }
+    if let Some(score) = decision.rating {
+        satisfaction::keep(tx, seen, turn_id, last_heard, score, heard.last().and_then(|message| message.text.as_deref()).unwrap_or(""))?;
     }
     if let Some(promise) = &decision.promise {
         promise::hear(tx, seen.id, last_heard, promise)?;

@@ -148,6 +148,8 @@ CREATE TABLE conversation (
   party_size        INTEGER,            -- slots, remembered across messages
   month             TEXT,               -- YYYY-MM
   suggested_code    TEXT,               -- the bot asked "did you mean …?"
+  rating_asked_at   INTEGER,            -- satisfaction was asked
+  rating_about      TEXT,               -- of whose help; null: answered, or never asked
   flow_place        TEXT,               -- JSON: where it stands in a keyword flow
   bundle_code       TEXT,               -- package whose brochure, itinerary, hotels and terms have been sent as one bundle
   language          TEXT,               -- language of the last turn: id or en
@@ -588,6 +590,18 @@ CREATE TABLE promise (
 ) STRICT;
 CREATE INDEX promise_open ON promise (due_on) WHERE ended_at IS NULL;
 CREATE INDEX promise_conversation ON promise (conversation_id) WHERE ended_at IS NULL;
+
+-- What a customer thought of the help he had, one to five, asked in the chat.
+CREATE TABLE satisfaction (
+  id              INTEGER PRIMARY KEY,
+  conversation_id INTEGER NOT NULL REFERENCES conversation (id),
+  score           INTEGER NOT NULL CHECK (score BETWEEN 1 AND 5),
+  words           TEXT NOT NULL,
+  about           TEXT NOT NULL,        -- who helped: user:ID, token:ID, bot
+  asked_at        INTEGER NOT NULL,
+  at              INTEGER NOT NULL
+) STRICT;
+CREATE INDEX satisfaction_time ON satisfaction (at);
 
 -- What held a customer back, and the turn that answered it.
 CREATE TABLE objection (

@@ -87,6 +87,7 @@ pub const SPECS: &[Spec] = &[
     spec("bot.quiet_ms", "1500", Kind::Int(0, 60_000)),
     spec("bot.confidence_floor", "0.6", Kind::Decimal(0.0, 1.0)),
     spec("bot.resume_after_min", "120", Kind::Int(1, 100_000)),
+    spec("bot.ask_satisfaction", "off", Kind::Switch),
     spec("bot.image_caption", "off", Kind::Switch),
     spec("bot.replies_per_hour", "20", Kind::Int(1, 1_000)),
     spec("queue.reply_gap_ms", "900..2600", Kind::RangeMs),

@@ -103,6 +103,7 @@ fn campaigns(connection: &Connection, since: i64, until: i64) -> Result<Vec<Valu
 }
 
 fn bot(connection: &Connection, since: i64, until: i64) -> Result<Value, StoreError> {
+    let satisfaction = crate::chat::satisfaction::summary(connection, since, until)?;
     let mut query = connection.prepare_cached(
         "SELECT (SELECT min(o.sent_at) FROM message m JOIN outbox o ON o.message_id = m.id WHERE m.conversation_id = t.conversation_id AND m.turn_id = t.id AND o.sent_at IS NOT NULL) - h.received_at
          FROM (SELECT id, conversation_id, to_id FROM turn WHERE at >= ?1 AND at < ?2 ORDER BY id DESC LIMIT ?3) t JOIN message h ON h.id = t.to_id",
@@ -123,7 +124,7 @@ fn bot(connection: &Connection, since: i64, until: i64) -> Result<Value, StoreEr
         reasons.query_map((since, until), |row| Ok((row.get::<_, String>(0)?, json!(row.get::<_, i64>(1)?))))?.collect::<Result<_, _>>()?;
     Ok(json!({
         "avg_response_time": mean.map(|seconds| format!("{seconds:.1} seconds")), "response_time_p50_s": at(0.5), "response_time_p95_s": at(0.95), "turns_measured": waits.len(),
-        "successful_conversations": percent(answered - escalated, answered), "escalation_rate": percent(escalated, answered), "escalations_by_reason": reasons, "satisfaction_score": Value::Null,
+        "successful_conversations": percent(answered - escalated, answered), "escalation_rate": percent(escalated, answered), "escalations_by_reason": reasons, "satisfaction_score": satisfaction["score"], "satisfaction_answers": satisfaction["answers"],
     }))
 }
 

@@ -206,6 +206,12 @@ pub const EXPORTS: &[Export] = &[
         rows: Log("o.id", "o.at"),
     },
     Export {
+        name: "satisfaction",
+        columns: &[("at", Time), ("conversation_id", Conversation), ("contact_phone", Phone), ("score", Number), ("words", Text), ("about", Text), ("asked_at", Time)],
+        sql: "SELECT s.at, s.conversation_id, {PHONE}, s.score, s.words, s.about, s.asked_at FROM satisfaction s JOIN conversation v ON v.id = s.conversation_id WHERE {SPAN} ORDER BY s.id",
+        rows: Log("s.id", "s.at"),
+    },
+    Export {
         name: "quarantine",
         columns: &[("at", Time), ("session", Text), ("event", Text), ("reason", Text), ("body", Text)],
         sql: "SELECT received_at, session, event, reason, body FROM webhook_raw WHERE outcome = 'quarantined' AND {SPAN} ORDER BY id",

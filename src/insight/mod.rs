@@ -3,3 +3,4 @@
 pub mod analytics;
 pub mod export;
 pub mod figures;
+pub mod questions;

@@ -6,9 +6,9 @@ use crate::app::App;
 use crate::bot::{self, Answer, Asked, Question, Step, TurnContext, proposal};
 use crate::chat::conversation::{self, Conversation};
 use crate::chat::escalation::Reason;
-use crate::chat::faq;
 use crate::chat::knowledge::Knowledge;
 use crate::chat::turn::{self, Decision, Delivery, Heard};
+use crate::chat::{faq, satisfaction};
 use crate::db::StoreError;
 use crate::db::setting::Settings;
 use crate::travel::catalog::Catalog;
@@ -250,6 +250,7 @@ pub fn context(app: &App, connection: &Connection, known: &Known, conversation: 
         may_ask,
         prompt: known.knowledge.release(now_ms).cloned(),
         questions: known.knowledge.questions,
+        rating_awaited: conversation.rating_about.is_some() && conversation.rating_asked_at.is_some_and(|at| now_ms - at < satisfaction::ANSWER_MS),
         flows: Arc::clone(&known.knowledge.flows),
         place: conversation.flow_place.as_deref().and_then(|text| serde_json::from_str(text).ok()),
         phone: settings.text("whatsapp.phone").to_owned(),

@@ -402,3 +402,23 @@ fn a_keyword_flow_leads_by_number_and_word_and_never_holds_anybody() {
     }
     assert_eq!(app.api("GET", "/api/ai/flows/menu", None).1["published"]["nodes"].as_array().unwrap().len(), 4, "what was refused changed nothing");
 }
+
+#[test]
+fn satisfaction_is_asked_once_after_a_person_and_counted_once() {
+    let app = Kafilah::start_with(&[("bot.ask_satisfaction", "on")]);
+    app.customer_writes("6281200000001", "S1", "mau bicara dengan orang");
+    app.wait_delivered(1);
+    let release = || assert_eq!(app.api("POST", "/api/conversations/conv_1/release", Some(json!({"to": "bot"}))).0, 200);
+    assert_eq!(app.api("POST", "/api/conversations/conv_1/messages", Some(json!({"text": "Siap, Bu. Sudah kami catat."}))).0, 202);
+    app.wait_delivered(2);
+    release();
+    assert!(app.wait_delivered(3)[2].contains("1 (mengecewakan) sampai 5"));
+    app.customer_writes("6281200000001", "S2", "2");
+    assert!(app.wait_delivered(4)[3].contains("penilaiannya"));
+    let analytics = app.api("GET", "/api/marketing/analytics", None).1;
+    assert_eq!((analytics["ai_performance"]["satisfaction_score"].as_f64(), analytics["ai_performance"]["satisfaction_answers"].as_i64()), (Some(2.0), Some(1)), "{analytics}");
+    assert!(app.export("escalations").iter().any(|row| row["reason"] == "complaint"), "an unhappy customer gets a person");
+    app.customer_writes("6281200000001", "S3", "berdua kak, 2 orang");
+    app.wait_delivered(5);
+    assert_eq!(app.export("satisfaction").len(), 1, "a number later is a number");
+}

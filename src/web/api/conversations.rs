@@ -95,6 +95,7 @@ pub async fn release(State(app): State<Arc<App>>, caller: Caller, Path(id): Path
     if body.to.as_deref().unwrap_or("bot") != "bot" {
         return Err(ApiError::field("to", "to: \"bot\""));
     }
-    let done = app.store.write(move |tx| -> Result<bool, ApiError> { Ok(handover::to_bot(tx, id, &caller.actor, "released")?) }).await?;
+    let asks = app.settings().on("bot.ask_satisfaction");
+    let done = app.store.write(move |tx| handover::give_back(tx, id, &caller.actor, asks)).await?;
     if done { Ok(Json(json!({"status": "released", "handler": "bot", "conversation_id": format!("conv_{id}")}))) } else { Err(ApiError::not_found("the conversation")) }
 }

@@ -198,6 +198,7 @@ pub async fn release(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): 
     visitor.check(&headers, &form.csrf)?;
     let id = conversation::parse_id(&id).ok_or(Refusal::NotFound)?;
     let actor = visitor.actor();
-    app.store.write(move |tx| handover::to_bot(tx, id, &actor, "released")).await?;
+    let asks = app.settings().on("bot.ask_satisfaction");
+    app.store.write(move |tx| handover::give_back(tx, id, &actor, asks)).await?;
     Ok(see(&format!("/chats/conv_{id}#end")))
 }

@@ -4,6 +4,7 @@ use super::{Refusal, Visitor, enter, see};
 use crate::app::App;
 use crate::chat::faq::{self, Faq, FaqError, TOPICS};
 use crate::db::StoreError;
+use crate::insight::questions;
 use crate::web::policy::Action;
 use axum::Form;
 use axum::extract::{Path, Query, State};
@@ -27,18 +28,19 @@ pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap, Query(asked):
     let visitor = enter(&app, &headers, Action::View).await?;
     let tried = asked.tried.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(|text| crate::kernel::text::preview(text, 300));
     let words = tried.clone();
-    let (all, hits) = app
+    let week = app.now_ms() - 7 * 86_400_000;
+    let (all, hits, groups) = app
         .store
         .read(move |connection| -> Result<_, StoreError> {
             let hits = words.map(|words| faq::search(connection, &words, 5)).transpose()?.unwrap_or_default();
-            Ok((faq::list(connection)?, hits))
+            Ok((faq::list(connection)?, hits, questions::unanswered(connection, week, 8)?))
         })
         .await?;
     let topic = asked.topic.filter(|topic| TOPICS.contains(&topic.as_str()));
     let topics: Vec<Value> = TOPICS.iter().map(|name| json!({"name": name, "count": all.iter().filter(|faq| faq.topic == *name).count()})).collect();
     let rows: Vec<&Faq> = all.iter().filter(|faq| topic.as_ref().is_none_or(|topic| faq.topic == *topic)).collect();
     let hits: Vec<Value> = hits.iter().map(|hit| json!({"faq": hit.faq, "percent": (hit.score * 100.0).round() as i64})).collect();
-    let values = json!({"rows": rows, "topics": topics, "topic": topic, "total": all.len(), "tried": tried, "hits": hits, "saved": asked.saved.is_some()});
+    let values = json!({"rows": rows, "topics": topics, "topic": topic, "total": all.len(), "tried": tried, "hits": hits, "groups": groups, "saved": asked.saved.is_some()});
     Ok(visitor.page(200, "faq.html", "bot", values).await)
 }
 
@@ -46,10 +48,23 @@ async fn form(visitor: &Visitor, status: u16, faq: &Faq, new: bool, wrong: Optio
     visitor.page(status, "faq_edit.html", "bot", json!({"f": faq, "variants": faq.variants.join("\n"), "new": new, "topics": TOPICS, "wrong": wrong})).await
 }
 
+/// The group of unanswered questions a draft is made from.
+#[derive(Deserialize, Default)]
+pub struct From {
+    group: Option<usize>,
+}
+
 /// The form of a new one.
-pub async fn blank(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Refusal> {
+pub async fn blank(State(app): State<Arc<App>>, headers: HeaderMap, Query(from): Query<From>) -> Result<Response, Refusal> {
     let visitor = enter(&app, &headers, Action::EditBot).await?;
-    let faq = Faq { topic: "booking".into(), status: "published".into(), ..Faq::default() };
+    let mut faq = Faq { topic: "booking".into(), status: "published".into(), ..Faq::default() };
+    if let Some(nth) = from.group {
+        let week = app.now_ms() - 7 * 86_400_000;
+        let groups = app.store.read(move |connection| questions::unanswered(connection, week, 8)).await?;
+        if let Some(group) = groups.get(nth) {
+            faq = Faq { question: group.question.clone(), variants: group.others.clone(), status: "draft".into(), ..faq };
+        }
+    }
     Ok(form(&visitor, 200, &faq, true, None).await)
 }
 
