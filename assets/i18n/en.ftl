@@ -852,3 +852,4 @@ faq-groups = Asked this week, no answer yet
 faq-asked = { $n } times
 faq-make = Make a draft
 set-bot-ask-satisfaction = Ask for satisfaction after a person has helped
+call-guard_blocked = blocked by the fact guard

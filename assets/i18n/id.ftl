@@ -829,3 +829,4 @@ faq-groups = Minggu ini ditanyakan, belum ada jawabannya
 faq-asked = { $n } kali
 faq-make = Jadikan draf
 set-bot-ask-satisfaction = Tanyakan kepuasan setelah orang membantu
+call-guard_blocked = ditahan penjaga fakta

@@ -31,6 +31,8 @@ const MOST_PROPOSALS: usize = 3;
 const MOST_BLOCKED: usize = 2;
 /// A model's word on how sure it is counts at the most so much.
 const MOST_TRUST: f64 = 0.9;
+/// Words the model itself believes in less than this are not said.
+const LEAST_TRUST: f64 = 0.3;
 /// And so much when it does not say.
 const USUAL_TRUST: f64 = 0.7;
 
@@ -128,6 +130,9 @@ fn consider(context: &TurnContext, read: Reading, mut asked: Asked, proposal: Pr
     }
     if let Some(question) = proposal.lookup_question.clone().filter(|_| may_look && context.questions > 0 && asked.proposals == 1) {
         return Step::Ask(Question::Faq(question), Box::new(asked));
+    }
+    if proposal.confidence.is_some_and(|confidence| confidence < LEAST_TRUST) {
+        return without_model(context, read, asked, Reason::ComplexQuestion, Some("unsure"));
     }
     let ground = ground(context, &read, &asked.hits);
     let codes = about(context, &asked);

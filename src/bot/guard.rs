@@ -8,7 +8,7 @@ use serde::Serialize;
 /// Something that must not be said.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Breach {
-    /// `figure`, `promise`, `length`, `blank`, `leak`, `markup`.
+    /// `figure`, `promise`, `length`, `blank`, `leak`, `markup`, `noise`.
     pub kind: &'static str,
     /// The words at fault.
     pub quote: String,
@@ -65,6 +65,9 @@ pub fn check(text: &str, facts: &Facts, about: Option<&str>, instructions: &[&st
     if hides(text) || ["```", "**", "__", "~~~"].iter().any(|mark| text.contains(mark)) || text.lines().any(|line| line.starts_with('#')) || has_tag(text) {
         breach("markup", "control characters or markup");
     }
+    if is_noise(text) {
+        breach("noise", text);
+    }
     let lower = text.to_lowercase();
     for word in MACHINERY.iter().filter(|word| lower.contains(**word)) {
         breach("leak", word);
@@ -94,6 +97,17 @@ fn hides(text: &str) -> bool {
         before = c;
         (c.is_control() && c != '\n') || (figures::is_hidden(c) && !joins)
     })
+}
+
+/// Letters that make no words: the same one four times running, words without end, or hardly a word at all.
+fn is_noise(text: &str) -> bool {
+    let stretched = |word: &str| {
+        let letters: Vec<char> = word.chars().collect();
+        letters.len() > 30 || letters.windows(4).any(|run| run.iter().all(|c| *c == run[0] && c.is_alphabetic()))
+    };
+    let words: Vec<&str> = text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()).collect();
+    let whole = words.iter().filter(|word| word.chars().count() >= 3).count();
+    !text.trim().is_empty() && (words.iter().any(|word| stretched(word)) || whole == 0 || whole * 4 < words.len())
 }
 
 /// `<b>`, `</a>`, `<script src…>`: an angle bracket with a letter or slash right behind it, and one that closes.

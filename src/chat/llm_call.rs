@@ -45,9 +45,16 @@ pub fn keep(tx: &Tx<'_>, call: &Call) -> Result<(), StoreError> {
     ))?;
     tx.count("llm.calls", 1);
     tx.count("llm.tokens", call.prompt_tokens.unwrap_or(0) + call.completion_tokens.unwrap_or(0));
-    if call.outcome == "guard_blocked" {
-        tx.count("guard.blocked", 1);
-    }
+    Ok(())
+}
+
+/// Marks the last call of a conversation (or dry run) as one whose proposal the guard blocked, with what was wrong.
+pub fn blocked(tx: &Tx<'_>, conversation_id: Option<i64>, breaches: &Value) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE llm_call SET outcome = 'guard_blocked', detail = ?2 WHERE id = (SELECT max(id) FROM llm_call WHERE conversation_id IS ?1)",
+        (conversation_id, breaches.to_string()),
+    )?;
+    tx.count("guard.blocked", 1);
     Ok(())
 }
 

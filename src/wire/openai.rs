@@ -133,6 +133,8 @@ pub enum Outcome {
     },
     /// Asked again after so many seconds.
     RetryAfter(u64),
+    /// The answer was cut off: asked again with more room. What it cost all the same.
+    Cut(Option<Usage>),
     /// Asked again a little later: the cause by name.
     Retry(&'static str),
     /// Asked again with a weaker way of wanting JSON.
@@ -211,7 +213,7 @@ fn said(choice: &Value, usage: &Value) -> Outcome {
         _ => None,
     };
     if choice["finish_reason"] == "length" {
-        return Outcome::Retry("cut");
+        return Outcome::Cut(usage);
     }
     let text = arguments.or_else(|| match &message["content"] {
         Value::String(text) => Some(text.clone()),
@@ -238,9 +240,24 @@ fn without_thoughts(text: &str) -> String {
 
 /// The first JSON object in a text: code fences and words around it are left out.
 pub fn object_in(text: &str) -> Option<Value> {
-    let start = text.find('{')?;
-    let mut stream = serde_json::Deserializer::from_str(text::cut(&text[start..], 256 << 10)).into_iter::<Value>();
-    stream.next()?.ok().filter(Value::is_object)
+    let body = text::cut(&text[text.find('{')?..], 256 << 10);
+    let first = |text: &str| serde_json::Deserializer::from_str(text).into_iter::<Value>().next()?.ok().filter(Value::is_object);
+    first(body).or_else(|| first(&escaped(body)))
+}
+
+/// Line breaks and other control characters within strings, as some grammars let through, written as JSON wants them.
+fn escaped(text: &str) -> String {
+    let (mut out, mut inside, mut after_backslash) = (String::with_capacity(text.len() + 16), false, false);
+    for c in text.chars() {
+        match c {
+            '\n' if inside => out.push_str("\\n"),
+            c if inside && c.is_control() => out.push(' '),
+            c => out.push(c),
+        }
+        inside ^= c == '"' && !after_backslash;
+        after_backslash = inside && c == '\\' && !after_backslash;
+    }
+    out
 }
 
 #[cfg(test)]
@@ -269,6 +286,7 @@ mod tests {
         assert_eq!(without_thoughts("hm</think>ya"), "ya");
         assert_eq!(without_thoughts("ya<think>und"), "ya");
         assert_eq!(object_in("Tentu!\n```json\n{\"a\": {\"b\": \"}\"}}\n``` ok"), Some(json!({"a": {"b": "}"}})));
+        assert_eq!(object_in("{\"a\": \"b\nc\t\\\"d\"}"), Some(json!({"a": "b\nc \"d"})));
         assert_eq!(object_in("{\"a\": "), None);
         assert_eq!(object_in("[1]"), None);
     }

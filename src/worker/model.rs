@@ -102,6 +102,14 @@ impl Model {
         said
     }
 
+    /// Notes that the guard blocked the last proposal: a row and a figure on the dashboard.
+    pub fn blocked(&self, app: &App, conversation_id: Option<i64>, breaches: Value) {
+        let kept = app.store.write_blocking(move |tx| llm_call::blocked(tx, conversation_id, &breaches));
+        if let Err(error) = kept {
+            tracing::warn!(%error, "a blocked proposal was not written down");
+        }
+    }
+
     fn talk(&self, http: &Http, settings: &Settings, talk: &mut Talk, started: Instant, limit: Duration) -> Result<Proposal, &'static str> {
         if !lock(&self.state).breaker.allows(started) {
             return Err("breaker_open");
@@ -137,7 +145,14 @@ impl Model {
             let pause = match outcome {
                 Outcome::Said { text, usage } => {
                     talk.count(usage);
-                    let read = openai::object_in(&text).ok_or_else(|| "the answer held no JSON object".to_owned()).and_then(|value| proposal::read(&value));
+                    let object = openai::object_in(&text);
+                    // some servers say "tool_calls" over arguments that end in the middle
+                    if object.is_none() && usage.is_some_and(|usage| usage.completion >= i64::from(room)) && !mended {
+                        mended = true;
+                        room = room.saturating_mul(2);
+                        continue;
+                    }
+                    let read = object.ok_or_else(|| "the answer held no JSON object".to_owned()).and_then(|value| proposal::read(&value));
                     match read {
                         Ok(proposal) => return Ok(proposal),
                         Err(_) if mended => return Err("garbage"),
@@ -151,8 +166,11 @@ impl Model {
                         }
                     }
                 }
-                Outcome::Retry("cut") if mended => return Err("cut"),
-                Outcome::Retry("cut") => {
+                Outcome::Cut(usage) => {
+                    talk.count(usage);
+                    if mended {
+                        return Err("cut");
+                    }
                     mended = true;
                     room = room.saturating_mul(2);
                     Duration::ZERO
@@ -184,6 +202,11 @@ impl Model {
                         return Err(cause);
                     }
                     Duration::from_millis(500 << (troubles - 1)) + Duration::from_millis(crate::kernel::ids::draw(0, 250))
+                }
+                Outcome::GiveUp("context_too_long") if talk.lines.len() > 2 => {
+                    // the rules and the customer's last words; what was said before is left out
+                    talk.lines.drain(1..talk.lines.len() - 1);
+                    Duration::ZERO
                 }
                 Outcome::GiveUp(cause) => return Err(cause),
                 Outcome::Declined => return Err("declined"),

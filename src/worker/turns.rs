@@ -165,7 +165,8 @@ fn think_aside(app: &Arc<App>, context: TurnContext, lines: Vec<Line>, asked: As
     app.model.run(move |late| {
         let app = shared;
         let id = context.conversation.id;
-        let thought = catch_unwind(AssertUnwindSafe(|| think(&app, &context, Some(id), lines, asked, late)));
+        let deadline = Instant::now() + thinking_time(&app.settings());
+        let thought = catch_unwind(AssertUnwindSafe(|| think(&app, &context, Some(id), lines, asked, late, deadline)));
         let floor = app.settings().decimal("bot.confidence_floor");
         let done = app.store.write_blocking(move |tx| match &thought {
             Ok(Ok(decision)) => turn::apply(tx, &context.conversation, &context.heard, decision, Delivery::Queue, context.catalog.generation, floor).map(|_| ()),
@@ -180,8 +181,8 @@ fn think_aside(app: &Arc<App>, context: TurnContext, lines: Vec<Line>, asked: As
 }
 
 /// Thinks a turn to its end. Blocks on the model.
-fn think(app: &App, context: &TurnContext, conversation_id: Option<i64>, lines: Vec<Line>, asked: Asked, late: bool) -> Result<Decision, StoreError> {
-    let deadline = Instant::now() + thinking_time(&app.settings());
+fn think(app: &App, context: &TurnContext, conversation_id: Option<i64>, lines: Vec<Line>, asked: Asked, late: bool, deadline: Instant) -> Result<Decision, StoreError> {
+    let mut blocked = asked.blocked.len();
     let mut step = Step::Ask(Question::Model(lines), Box::new(asked));
     loop {
         step = match step {
@@ -192,11 +193,28 @@ fn think(app: &App, context: &TurnContext, conversation_id: Option<i64>, lines: 
             }
             Step::Ask(Question::Model(lines), asked) => {
                 let answer = if late { Err("no_free_hand") } else { app.model.propose(app, conversation_id, &lines, deadline) };
-                bot::weigh(context, *asked, Answer::Model(answer))
+                let next = bot::weigh(context, *asked, Answer::Model(answer));
+                let breaches = breaches(&next);
+                if breaches.len() > blocked {
+                    blocked = breaches.len();
+                    app.model.blocked(app, conversation_id, breaches.last().cloned().unwrap_or_default());
+                }
+                next
             }
         };
     }
 }
+
+/// What the guard has blocked in this turn, proposal by proposal.
+fn breaches(step: &Step) -> Vec<serde_json::Value> {
+    match step {
+        Step::Ask(_, asked) => asked.blocked.iter().map(|breaches| serde_json::json!(breaches)).collect(),
+        Step::Done(decision) => decision.trace["blocked"].as_array().cloned().unwrap_or_default(),
+    }
+}
+
+/// How long a caller of the API waits for the model, all proposals and the wait for a free hand together.
+const CALLER_WAITS: Duration = Duration::from_secs(20);
 
 /// Decides a turn for somebody who waits for it (the API): on this thread what the store can answer, the rest on a hand of
 /// the model's.
@@ -214,11 +232,20 @@ pub async fn decided(app: &Arc<App>, context: TurnContext, conversation_id: Opti
         Step::Ask(Question::Model(lines), asked) => {
             let (tell, told) = tokio::sync::oneshot::channel();
             let shared = Arc::clone(app);
+            let deadline = Instant::now() + CALLER_WAITS;
+            let (without, so_far) = (context.clone(), (*asked).clone());
             app.model.run(move |late| {
-                let thought = think(&shared, &context, conversation_id, lines, *asked, late).map(|decision| (context, decision));
+                let thought = think(&shared, &context, conversation_id, lines, *asked, late, deadline).map(|decision| (context, decision));
                 drop(tell.send(thought)); // nobody waits any more
             });
-            told.await.unwrap_or(Err(StoreError::Closed))
+            match tokio::time::timeout(CALLER_WAITS + Duration::from_secs(2), told).await {
+                Ok(Ok(thought)) => thought,
+                // every hand is busy, or the thought broke: decided without the model, rather than not at all
+                Ok(Err(_)) | Err(_) => match bot::weigh(&without, so_far, Answer::Model(Err("no_free_hand"))) {
+                    Step::Done(decision) => Ok((without, *decision)),
+                    Step::Ask(..) => Err(StoreError::Closed),
+                },
+            }
         }
     }
 }

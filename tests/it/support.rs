@@ -136,7 +136,7 @@ impl Kafilah {
     pub fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Answer {
         let url = format!("{}{path}", self.address);
         self.http
-            .call(&Call { limit: 64 << 20, ..Call::new(method, &url, headers, body, Duration::from_secs(20)) })
+            .call(&Call { limit: 64 << 20, ..Call::new(method, &url, headers, body, Duration::from_secs(30)) })
             .unwrap_or_else(|error| panic!("{method} {path}: {error}; {}", self.log()))
     }
 

@@ -118,6 +118,13 @@ async fn record(app: Arc<App>, body: Body, phone: Option<Phone>) -> Result<Json<
             Ok(conversation_id)
         })
         .await?;
+    // from here on the message is stored: it is answered also when the caller has gone
+    let work = tokio::spawn(answered(app, id));
+    work.await.unwrap_or_else(|_| Err(ApiError::new(500, "internal", "something went wrong here; it has been logged")))
+}
+
+/// Decides and writes the turn of a stored message.
+async fn answered(app: Arc<App>, id: i64) -> Result<Json<Value>, ApiError> {
     for _ in 0..MOST_ROUNDS {
         let reading = Arc::clone(&app);
         let context: Option<TurnContext> = app
