@@ -66,3 +66,37 @@ fn waha_deliveries_are_answered_as_their_index_says() {
     assert!(contacts.iter().all(|row| row["name"] != "Amanah Umroh"), "our own name is nobody's");
     assert!(contacts.iter().filter_map(|row| row["phone"].as_str()).all(|phone| !phone.contains("20000000000")), "no LID is a phone");
 }
+
+#[test]
+fn answers_of_openai_compatible_servers_are_read_as_their_index_says() {
+    use kafilah::wire::openai::{Outcome, object_in, read};
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures/llm");
+    let Ok(index) = std::fs::read_to_string(folder.join("index.json")) else {
+        println!("SKIPPED: there are no model fixtures beside this checkout");
+        return;
+    };
+    let index: Value = serde_json::from_str(&index).unwrap();
+    let cases = index["cases"].as_array().unwrap();
+    assert!(cases.len() >= 10);
+    for case in cases {
+        let (expect, file) = (&case["expect"], case["file"].as_str().unwrap());
+        let retry_after = case["headers"]["Retry-After"].as_str().and_then(|text| text.parse().ok());
+        let outcome = read(case["status"].as_u64().unwrap() as u16, retry_after, &std::fs::read(folder.join(file)).unwrap());
+        let fits = match (expect["outcome"].as_str().unwrap(), &outcome) {
+            ("ok", Outcome::Said { text, usage }) => {
+                let json = expect.get("json").or(expect["tool"].get("arguments"));
+                let words = expect["text"].as_str().is_none_or(|want| want == text);
+                let tokens = expect.get("tokens").is_none_or(|want| usage.map_or(Value::Null, |usage| serde_json::json!([usage.prompt, usage.completion])) == *want);
+                words && tokens && json.is_none_or(|want| object_in(text).as_ref() == Some(want))
+            }
+            ("retry_after", Outcome::RetryAfter(seconds)) => expect["seconds"] == *seconds,
+            ("retry_backoff", Outcome::Retry(_) | Outcome::Cut(_)) => true,
+            // well-formed JSON with a word that is none of ours is found out when the proposal is read
+            ("retry_backoff", Outcome::Said { text, .. }) => object_in(text).is_some_and(|value| kafilah::bot::proposal::read(&value).is_err()),
+            ("give_up", Outcome::GiveUp(_)) => true,
+            ("downgrade", Outcome::Downgrade) => true,
+            _ => false,
+        };
+        assert!(fits, "{file}: {outcome:?} for {expect}");
+    }
+}
