@@ -853,3 +853,4 @@ faq-asked = { $n } times
 faq-make = Make a draft
 set-bot-ask-satisfaction = Ask for satisfaction after a person has helped
 call-guard_blocked = blocked by the fact guard
+flow-edit = Edit

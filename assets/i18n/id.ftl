@@ -830,3 +830,4 @@ faq-asked = { $n } kali
 faq-make = Jadikan draf
 set-bot-ask-satisfaction = Tanyakan kepuasan setelah orang membantu
 call-guard_blocked = ditahan penjaga fakta
+flow-edit = Ubah isi

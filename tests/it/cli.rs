@@ -195,3 +195,29 @@ fn clicks_on_codes_nobody_knows_leave_no_rows() {
     app.call("GET", "/c/umr_apr_2030_hemat", &[], None);
     assert_eq!((app.export("clicks").len(), app.export("campaigns")[0]["clicks"].as_i64()), (1, Some(1)));
 }
+
+/// The paths and commands the README names are there.
+#[test]
+fn the_readme_tells_what_is() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let paths: Vec<&str> =
+        readme.split('`').filter(|quoted| ["src/", "tests/", "examples/", "assets/"].iter().any(|folder| quoted.starts_with(folder)) && !quoted.contains(' ')).collect();
+    assert!(paths.len() > 8, "{paths:?}");
+    for path in paths {
+        assert!(root.join(path).exists(), "{path} is named and not there");
+    }
+    let commands = readme.lines().map(str::trim_start).filter_map(|line| line.split("kafilah ").nth(1).filter(|_| line.starts_with("kafilah ") || line.contains("| kafilah ")));
+    let mut seen = 0;
+    for line in commands {
+        let name = line.split_whitespace().next().unwrap();
+        let out = std::process::Command::new(env!("CARGO_BIN_EXE_kafilah")).args([name, "--help"]).output().unwrap();
+        assert!(out.status.success(), "kafilah {name} is named and not there");
+        let help = text(&out.stdout);
+        for option in line.split_whitespace().filter(|word| word.starts_with("--")) {
+            assert!(help.contains(option), "kafilah {name} {option} is named and not there");
+        }
+        seen += 1;
+    }
+    assert!(seen >= 6, "{seen} commands");
+}
