@@ -854,3 +854,6 @@ faq-make = Make a draft
 set-bot-ask-satisfaction = Ask for satisfaction after a person has helped
 call-guard_blocked = blocked by the fact guard
 flow-edit = Edit
+set-store-backup-folder = Folder of nightly backups (empty: none)
+set-store-backup-at = Backup is made after
+set-store-backup-keep = Backups kept

@@ -831,3 +831,6 @@ faq-make = Jadikan draf
 set-bot-ask-satisfaction = Tanyakan kepuasan setelah orang membantu
 call-guard_blocked = ditahan penjaga fakta
 flow-edit = Ubah isi
+set-store-backup-folder = Folder cadangan malam (kosong: tidak ada)
+set-store-backup-at = Cadangan dibuat sesudah
+set-store-backup-keep = Cadangan yang disimpan

@@ -65,6 +65,7 @@ fn look(dir: &DataDir) -> anyhow::Result<Vec<Check>> {
         media(dir, &reader),
         stuck_rows(&reader),
         waiting_for_a_person(&reader),
+        backups(&settings),
         clock(&reader),
         secrets(&settings),
         server(dir),
@@ -147,6 +148,22 @@ fn waiting_for_a_person(reader: &Connection) -> Check {
     let quarantined = count("SELECT count(*) FROM webhook_raw WHERE outcome = 'quarantined'");
     let message = format!("{dead} messages could not be sent, {quarantined} deliveries could not be read; both are on the Antrean page");
     check("to look at", if dead + quarantined == 0 { Verdict::Ok } else { Verdict::Warning }, message)
+}
+
+/// Age of the last nightly backup beyond which doctor warns, days.
+const OLD_BACKUP_DAYS: i64 = 2;
+
+fn backups(settings: &Settings) -> Check {
+    let folder = settings.text("store.backup_folder");
+    if folder.is_empty() {
+        return check("backup", Verdict::Warning, "no nightly backup; set store.backup_folder, on another disk if there is one");
+    }
+    let files = crate::worker::nightly::written(std::path::Path::new(folder));
+    let Some(newest) = files.last() else { return check("backup", Verdict::Warning, format!("no backup in {folder} yet; one is made after {}", settings.text("store.backup_at"))) };
+    let day = newest.file_stem().and_then(|name| name.to_str()).and_then(|name| name.trim_start_matches("kafilah-").parse::<chrono::NaiveDate>().ok());
+    let age = day.map_or(i64::MAX, |day| (chrono::Utc::now().date_naive() - day).num_days());
+    let verdict = if age > OLD_BACKUP_DAYS { Verdict::Warning } else { Verdict::Ok };
+    check("backup", verdict, format!("the newest is {}, {} kept", newest.display(), files.len()))
 }
 
 fn clock(reader: &Connection) -> Check {

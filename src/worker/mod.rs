@@ -4,6 +4,7 @@
 pub mod breaker;
 pub mod fetcher;
 pub mod model;
+pub mod nightly;
 pub mod queue;
 pub mod reconcile;
 pub mod replay;
@@ -28,7 +29,14 @@ impl Workers {
             let app = Arc::clone(app);
             std::thread::Builder::new().name(name.into()).spawn(move || keep_running(&app, name, work)).expect("a thread can be started")
         };
-        Self(vec![spawn("turns", turns::run), spawn("queues", queue::manage), spawn("fetcher", fetcher::run), spawn("scheduler", scheduler::run), spawn("lab", replay::run_asked)])
+        Self(vec![
+            spawn("turns", turns::run),
+            spawn("queues", queue::manage),
+            spawn("fetcher", fetcher::run),
+            spawn("scheduler", scheduler::run),
+            spawn("lab", replay::run_asked),
+            spawn("nightly", nightly::run),
+        ])
     }
 
     /// Waits until they have ended.

@@ -246,3 +246,29 @@ fn a_full_disk_answers_503_and_recovers_by_itself() {
     let rows = run(&store, &["export", "messages", "--format", "jsonl"], "");
     assert_eq!(String::from_utf8_lossy(&rows.stdout).lines().count(), stored + 1, "nothing acknowledged is lost");
 }
+
+#[test]
+fn the_backup_of_the_night_is_made_once_and_restores() {
+    let mut app = Kafilah::start();
+    app.customer_writes("6281200000001", "N1", "halo");
+    app.wait_delivered(1);
+    let folder = app.dir.path().join("cadangan");
+    assert!(app.cli(&["set", "store.backup_folder", folder.to_str().unwrap()]).status.success());
+    assert!(app.cli(&["set", "store.backup_at", "00:00"]).status.success());
+    app.stop();
+    app.boot();
+    let files = || {
+        std::fs::read_dir(&folder)
+            .map(|dir| dir.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|ending| ending == "db")).collect::<Vec<_>>())
+            .unwrap_or_default()
+    };
+    app.wait("the backup", Duration::from_secs(20), |_| files().len() == 1);
+    app.wait("its line in the audit trail", Duration::from_secs(5), |app| app.export("audit").iter().any(|row| row["action"] == "backup.written"));
+    let other = tempfile::tempdir().unwrap();
+    let restored = crate::support::run(&other.path().join("d"), &["restore", files()[0].to_str().unwrap()], "");
+    assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
+    app.stop();
+    app.boot();
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(files().len(), 1, "once a day");
+}

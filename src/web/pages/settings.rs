@@ -35,7 +35,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("queue", &["queue.typing", "queue.reply_gap_ms", "queue.broadcast_gap_ms", "queue.daily_new_contacts", "queue.send_timeout_ms"]),
     ("hours", &["hours.open", "hours.close"]),
     ("notify", &["notify.email", "notify.whatsapp"]),
-    ("store", &["store.raw_days", "server.trusted_proxy"]),
+    ("store", &["store.backup_folder", "store.backup_at", "store.backup_keep", "store.raw_days", "server.trusted_proxy"]),
 ];
 
 /// What just happened, in the address.
