@@ -36,7 +36,7 @@ pub async fn show(State(app): State<Arc<App>>, headers: HeaderMap, Path(key): Pa
     let visitor = enter(&app, &headers, Action::View).await?;
     let wanted = key.clone();
     let kept = app.store.read(move |connection| flow::find(connection, &wanted)).await?.ok_or(Refusal::NotFound)?;
-    Ok(tree(&app, &visitor, 200, &kept.draft, None, kept.published.is_some(), kept.published.as_ref() != Some(&kept.draft), done.done.is_some()).await?)
+    tree(&app, &visitor, 200, &kept.draft, None, kept.published.is_some(), kept.published.as_ref() != Some(&kept.draft), done.done.is_some()).await
 }
 
 #[allow(clippy::too_many_arguments)] // the states of one page
