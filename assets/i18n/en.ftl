@@ -857,3 +857,5 @@ flow-edit = Edit
 set-store-backup-folder = Folder of nightly backups (empty: none)
 set-store-backup-at = Backup is made after
 set-store-backup-keep = Backups kept
+gate-model = The AI was asked with this draft
+call-no_free_hand = queued too long

@@ -834,3 +834,5 @@ flow-edit = Ubah isi
 set-store-backup-folder = Folder cadangan malam (kosong: tidak ada)
 set-store-backup-at = Cadangan dibuat sesudah
 set-store-backup-keep = Cadangan yang disimpan
+gate-model = AI ditanya dengan draf ini
+call-no_free_hand = antre terlalu lama

@@ -1,6 +1,7 @@
 //! One turn: rules first, then the published questions, then what rows can answer, and only what is left is asked of the
 //! model. Pure: the same context and the same answers give the same decision.
 
+use super::code::Scan;
 use super::facts::{Facts, Ground};
 use super::flow::{self, Place, Stepped};
 use super::guard;
@@ -36,15 +37,21 @@ const LEAST_TRUST: f64 = 0.3;
 /// And so much when it does not say.
 const USUAL_TRUST: f64 = 0.7;
 
+/// Intents that leave a keyword flow when they are meant beyond doubt.
+const GRAVE: &[&str] = &["opt_out", "ask_human", "complaint", "cancel_refund", "register", "ask_payment", "payment_done", "negotiate"];
+
 /// Decides what the bot says and does about everything heard since its last turn, or says what it must ask first.
 pub fn decide(context: &TurnContext) -> Step {
     let read = Reading::of(context);
-    if let Some((rule, outcome)) = first(FIRST, context, &read) {
-        return done(context, read, By::rule(rule), outcome);
-    }
-    if let Some(Stepped { outcome, place }) = flow::step(context, &read) {
+    // a keyword is a keyword, unless something graver is meant beyond doubt
+    let grave = read.scan != Scan::default() || GRAVE.iter().any(|intent| read.surely(intent));
+    let stepped = if grave { None } else { flow::step(context, &read) };
+    if let Some(Stepped { outcome, place }) = stepped {
         let by = By { who: "flow", place, ..By::rule("flow") };
         return done(context, read, by, outcome);
+    }
+    if let Some((rule, outcome)) = first(FIRST, context, &read) {
+        return done(context, read, By::rule(rule), outcome);
     }
     if context.questions > 0 && read.may_be_in_faq() {
         return Step::Ask(Question::Faq(read.text), Box::default());
@@ -131,6 +138,9 @@ fn consider(context: &TurnContext, read: Reading, mut asked: Asked, proposal: Pr
     if let Some(question) = proposal.lookup_question.clone().filter(|_| may_look && context.questions > 0 && asked.proposals == 1) {
         return Step::Ask(Question::Faq(question), Box::new(asked));
     }
+    if proposal.reply.trim().is_empty() {
+        return without_model(context, read, asked, Reason::ComplexQuestion, Some("empty"));
+    }
     if proposal.confidence.is_some_and(|confidence| confidence < LEAST_TRUST) {
         return without_model(context, read, asked, Reason::ComplexQuestion, Some("unsure"));
     }
@@ -143,8 +153,16 @@ fn consider(context: &TurnContext, read: Reading, mut asked: Asked, proposal: Pr
         asked.blocked.push(breaches);
         return if asked.blocked.len() < MOST_BLOCKED { ask_model(context, read, asked) } else { without_model(context, read, asked, Reason::GuardBlocked, None) };
     }
+    let mut text = proposal.reply.trim().to_owned();
+    let told = text.to_lowercase();
+    if proposal.needs_person && !["tim", "team"].iter().any(|word| told.contains(word)) {
+        text.push_str(match read.lang {
+            Language::Id => "\n\nTim kami akan melanjutkan di chat ini.",
+            Language::En => "\n\nOur team will continue in this chat.",
+        });
+    }
     let recipe = Recipe::Proposal {
-        text: proposal.reply.clone(),
+        text: text.clone(),
         about: subject.map(str::to_owned),
         packages: codes.iter().map(|code| (*code).to_owned()).collect(),
         party: read.party_size,
@@ -152,7 +170,7 @@ fn consider(context: &TurnContext, read: Reading, mut asked: Asked, proposal: Pr
         lines: ground.lines.clone(),
         lang: read.lang,
     };
-    let reply = crate::chat::turn::Reply { render: Some(recipe.to_json()), ..words(&proposal.reply) };
+    let reply = crate::chat::turn::Reply { render: Some(recipe.to_json()), ..words(&text) };
     let escalation = proposal.needs_person.then(|| proposal.reason.unwrap_or(Reason::ComplexQuestion));
     let mut notes = notes_of(&asked);
     notes.insert("model_intents".into(), json!(proposal.intents));
@@ -216,7 +234,16 @@ impl By {
     }
 }
 
-fn done(context: &TurnContext, read: Reading, by: By, outcome: Outcome) -> Step {
+fn done(context: &TurnContext, read: Reading, mut by: By, mut outcome: Outcome) -> Step {
+    // whoever wrote the words, a question, a flow or the model: no account but the agency's own
+    let foreign = outcome.replies.iter().filter_map(|reply| reply.text.as_deref()).flat_map(|text| guard::foreign_accounts(text, &context.accounts)).next();
+    if by.who != "rule"
+        && let Some(account) = foreign
+    {
+        by.notes.insert("blocked".into(), json!([[{"kind": "account", "quote": account}]]));
+        (by.place, by.faq_id) = (None, None);
+        outcome = Outcome { escalation: Some(Reason::GuardBlocked), ..general(&read) };
+    }
     Step::Done(Box::new(finish(context, read, by, outcome)))
 }
 
@@ -382,6 +409,7 @@ mod tests {
             prompt: None,
             questions: 0,
             rating_awaited: false,
+            accounts: Vec::new(),
             flows: Arc::default(),
             place: None,
             may_ask: false,

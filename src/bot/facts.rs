@@ -34,6 +34,8 @@ pub struct PackageFacts {
     pub figures: BTreeSet<Figure>,
     /// It can be booked.
     pub open: bool,
+    /// Everything known of it, in lower case.
+    pub words: String,
     /// Figures that mean one thing only: what for, and which.
     pub roles: Vec<(Role, Figure)>,
 }
@@ -57,6 +59,12 @@ pub enum Role {
     Departure,
     /// The day by which all is paid.
     Payoff,
+    /// The day they come home: nothing we know.
+    Return,
+    /// A grown-up's price.
+    Adult,
+    /// For the whole party.
+    Total,
 }
 
 /// Packages listed in short beside the one the chat is about.
@@ -142,7 +150,9 @@ impl Facts {
         let mut roles: Vec<(Role, Figure)> = rupiah.into_iter().filter_map(|(role, idr)| Some((role, Figure::Rupiah(idr?)))).collect();
         roles.extend(metres.into_iter().filter_map(|(role, metres)| Some((role, Figure::Metres(metres?)))));
         roles.extend(days.into_iter().filter_map(|(role, day)| Some((role, Figure::Day(day?.parse().ok()?)))));
-        self.packages.push(PackageFacts { code: package.code.clone(), name: package.name.clone(), figures, open, roles });
+        roles.extend([Some(package.price_idr), package.price_triple_idr, package.price_double_idr].into_iter().flatten().map(|idr| (Role::Adult, Figure::Rupiah(idr))));
+        roles.extend(ground.party.map(|party| (Role::Total, Figure::Rupiah(package.price_idr * party.clamp(1, 100)))));
+        self.packages.push(PackageFacts { code: package.code.clone(), name: package.name.clone(), figures, open, roles, words: sheet.to_lowercase() });
     }
 }
 

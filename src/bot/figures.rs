@@ -470,7 +470,7 @@ fn counted(tokens: &[Token], at: usize) -> Read {
         return Some((vec![Figure::Year(whole)], next));
     }
     // "1." or "2)" at the head of a line numbers a list
-    if tokens[at].first && whole <= 20 && after.is_some_and(|token| !token.apart && (token.is_sign('.') || token.is_sign(')'))) {
+    if tokens[at].first && whole <= 20 && !digits.contains(['.', ',']) && after.is_some_and(|token| !token.apart && (token.is_sign('.') || token.is_sign(')'))) {
         return Some((vec![], next + 1));
     }
     if in_words && whole <= 10 && !UNITS.contains(&after_word.as_str()) {
@@ -508,6 +508,15 @@ fn unit(word: &str) -> &str {
 /// A number from token `at` on: (hundredths, next token, written in words, its last word was juta, ribu, …).
 /// Hundredths are `None` for digits that are no number.
 fn number(tokens: &[Token], at: usize) -> Option<(Option<i64>, usize, bool, bool)> {
+    // duapuluhlima, and "juta" without anything before it (XXV juta): nothing that can be read for sure
+    let word = tokens[at].word();
+    let glued = word.len() > 7 && number_word(word).is_none() && multiplier(word).is_none() && is_glued(word);
+    let headless = matches!(multiplier(word), Some(by) if by >= 1_000_000) && word.len() > 3;
+    // empat dua kosong kosong: digits read aloud
+    let aloud = tokens[at..].iter().take_while(|token| !token.word().is_empty() && (token.word() == "kosong" || number_word(token.word()).is_some_and(|value| value < 10))).count();
+    if glued || headless || aloud >= 4 {
+        return Some((None, at + aloud.max(1), false, false));
+    }
     let (mut total, mut part, mut next) = (0i64, 0i64, at);
     let (mut in_words, mut is_round, mut any) = (true, false, false);
     while let Some(token) = tokens.get(next) {
@@ -559,6 +568,19 @@ fn number(tokens: &[Token], at: usize) -> Option<(Option<i64>, usize, bool, bool
         next += 1;
     }
     any.then_some((total.checked_add(part), next, in_words, is_round))
+}
+
+/// A word made of number words and nothing else.
+fn is_glued(word: &str) -> bool {
+    let parts = NUMBERS.iter().map(|(name, _)| *name).chain(["puluh", "belas", "ratus", "ribu", "juta", "miliar"]);
+    let mut rest = word;
+    let mut taken = 0;
+    let parts: Vec<&str> = parts.collect();
+    while let Some(part) = parts.iter().filter(|part| part.len() > 2 && rest.starts_with(**part)).max_by_key(|part| part.len()) {
+        rest = &rest[part.len()..];
+        taken += 1;
+    }
+    taken >= 2 && matches!(rest, "" | "an" | "nya")
 }
 
 /// Seven digits and more in a row, blanks, dots and dashes between groups left out: a phone, an account, an id.
@@ -669,9 +691,10 @@ mod tests {
             ("cek safar.co.id ya", vec![Figure::Link("safar.co.id".into())]),
             ("ikuti @safar_id", vec![Figure::Link("@safar_id".into())]),
             ("27.O00.000", vec![Figure::Unreadable("27".into()), Figure::Count(0, String::new())]),
-            ("harga ½ juta", vec![Figure::Unreadable("?".into())]),
+            ("harga ½ juta", vec![Figure::Unreadable("?".into()), Figure::Unreadable(String::new())]),
             ("USD 1,500", vec![Figure::Foreign("usd".into(), 150_000)]),
             ("1. Paket\n2. Paket", vec![]),
+            ("0.5)", vec![Figure::Count(50, String::new())]), // no numbering: found by a random test
             ("salah satu paket kami", vec![]),
             ("tahun 2028", vec![Figure::Year(2028)]),
         ] {

@@ -1,6 +1,6 @@
 //! Keyword flows: a tree of nodes, each with the words that lead to it and what is said there. A customer who is in a flow
 //! picks one of the node's children by number or keyword, goes back with `0`, and is never held: after two answers that fit
-//! nothing a person takes over, and every other rule of higher rank (a code, paying, asking for a person) leaves the flow.
+//! nothing a person takes over, and what is graver and meant beyond doubt (a code, paying, asking for a person) leaves the flow.
 
 use super::TurnContext;
 use super::reading::Reading;

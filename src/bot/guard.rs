@@ -1,6 +1,7 @@
 //! The fact guard: a proposed text is said only when every figure in it is a fact of this turn, of the package it is said
 //! of, and it promises nothing the facts do not. Whoever wrote the text: the guard does not ask.
 
+use super::claims;
 use super::facts::{Facts, PackageFacts, Role};
 use super::figures::{self, Figure};
 use serde::Serialize;
@@ -8,7 +9,7 @@ use serde::Serialize;
 /// Something that must not be said.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Breach {
-    /// `figure`, `promise`, `length`, `blank`, `leak`, `markup`, `noise`.
+    /// `figure`, `claim`, `length`, `blank`, `leak`, `markup`, `noise`.
     pub kind: &'static str,
     /// The words at fault.
     pub quote: String,
@@ -32,23 +33,6 @@ const MACHINERY: &[&str] = &[
     "pemeriksa otomatis",
     "usulan tadi",
 ];
-
-/// Promises only a fact may make. The first word or words of each.
-#[rustfmt::skip] // a list
-const PROMISES: &[&str] = &[
-    "gratis", "free", "diskon", "discount", "potongan", "potong harga", "korting", "promo", "cashback", "bonus", "garansi", "jaminan", "dijamin", "menjamin", "guarantee", "guaranteed", "refund",
-    "uang kembali", "dana kembali", "dikembalikan", "pengembalian", "pasti berangkat", "pasti dapat", "pasti lolos", "pasti terbit", "pasti keluar", "pasti dikabulkan", "pasti disetujui", "visa pasti",
-    "tanpa biaya", "cuma-cuma", "harga khusus", "harga spesial", "special price", "lebih murah untuk", "kuota aman", "turunkan", "diturunkan", "kami kurangi", "dikurangi", "berlaku sampai",
-    "berlaku hingga", "hanya berlaku", "hari ini saja", "today only", "only today", "valid until",
-];
-/// Words that turn a promise into its opposite, and how far before it they may stand, in words.
-const DENIALS: &[&str] = &["tidak", "belum", "bukan", "tanpa", "no", "not", "cannot", "tak", "tdk"];
-const DENIAL_REACH: usize = 4;
-/// A denial after the promise, as in "soal diskon kami belum bisa", may stand a little further away.
-const LATE_DENIAL_REACH: usize = 7;
-/// Words that only name a subject: "pertanyaan tentang diskon", "soal refund".
-const SUBJECTS: &[&str] = &["soal", "tentang", "mengenai", "pertanyaan", "perihal", "urusan", "permintaan", "about", "regarding", "feel"];
-const SUBJECT_REACH: usize = 2;
 
 /// Checks a text. `about`: the package the chat is about. `instructions`: what the model was told, which must not come out.
 ///
@@ -74,19 +58,27 @@ pub fn check(text: &str, facts: &Facts, about: Option<&str>, instructions: &[&st
     }
     let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
     let said = flat(text);
-    for line in instructions.iter().flat_map(|block| block.lines()).map(flat).filter(|line| line.chars().count() >= LEAK) {
-        let head: String = line.chars().take(LEAK).collect();
-        if said.contains(&line) || said.contains(&head) {
-            breach("leak", &head);
-        }
+    if let Some(piece) = instructions.iter().find_map(|block| leaked(&said, &flat(block))) {
+        breach("leak", &piece);
     }
-    for promise in promises(&lower, &facts.text.to_lowercase()) {
-        breach("promise", &promise);
+    // the package the chat is about, and those the text names
+    let spoken_of = facts.packages.iter().filter(|package| Some(package.code.as_str()) == about).chain(named(text, facts).into_iter().map(|(.., package)| package));
+    let of_package: String = spoken_of.map(|package| package.words.as_str()).collect::<Vec<_>>().join("\n");
+    for claim in claims::unfounded(text, &facts.text.to_lowercase(), &of_package) {
+        breach("claim", &claim);
     }
+    let text = &claims::joined(text);
     for quote in foreign_figures(text, facts, about) {
         breach("figure", &quote);
     }
     if breaches.is_empty() { Ok(()) } else { Err(breaches) }
+}
+
+/// A piece of our instructions, from the beginning of any word on, that stands in what is said.
+fn leaked(said: &str, instructions: &str) -> Option<String> {
+    let starts = std::iter::once(0).chain(instructions.match_indices(' ').map(|(at, _)| at + 1));
+    let mut pieces = starts.map(|at| instructions[at..].chars().take(LEAK).collect::<String>()).filter(|piece| piece.chars().count() == LEAK);
+    pieces.find(|piece| said.contains(piece.as_str()))
 }
 
 /// Control characters, and signs that hide: but for those that join or colour emoji.
@@ -113,33 +105,6 @@ fn is_noise(text: &str) -> bool {
 /// `<b>`, `</a>`, `<script src…>`: an angle bracket with a letter or slash right behind it, and one that closes.
 fn has_tag(text: &str) -> bool {
     text.split('<').skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/' || c == '!') && rest.contains('>'))
-}
-
-/// Promises made that no fact makes in the same words and that are not denied.
-fn promises(lower: &str, facts: &str) -> Vec<String> {
-    let mut made = Vec::new();
-    for sentence in lower.split(['.', '!', '?', ';', '\n']) {
-        let words: Vec<&str> = sentence.split(|c: char| !c.is_alphanumeric() && c != '-').filter(|word| !word.is_empty()).collect();
-        let any = |from: usize, to: usize, list: &[&str]| words[from.min(words.len())..to.min(words.len())].iter().any(|word| list.contains(word));
-        for promise in PROMISES {
-            let parts: Vec<&str> = promise.split(' ').collect();
-            for at in 0..(words.len() + 1).saturating_sub(parts.len()) {
-                if words[at..at + parts.len()] != parts[..] {
-                    continue;
-                }
-                let after = at + parts.len();
-                let denied = any(at.saturating_sub(DENIAL_REACH), at, DENIALS) || any(after, after + LATE_DENIAL_REACH, DENIALS);
-                let subject = any(at.saturating_sub(SUBJECT_REACH), at, SUBJECTS);
-                // the fact must make the same promise of the same thing: the word and its neighbour
-                let next = words.get(after).copied().unwrap_or("");
-                let stated = facts.contains(format!("{promise} {next}").trim());
-                if !denied && !subject && !stated {
-                    made.push(format!("{promise} {next}").trim().to_owned());
-                }
-            }
-        }
-    }
-    made
 }
 
 /// Where a package is named: (from, to, which), bytes, in order.
@@ -244,21 +209,24 @@ const ROLES: &[(&str, Role)] = &[
     ("double", Role::Double), ("berdua", Role::Double), ("triple", Role::Triple), ("bertiga", Role::Triple), ("infant", Role::Infant), ("bayi", Role::Infant), ("dp", Role::Dp),
     ("muka", Role::Dp), ("deposit", Role::Dp), ("makkah", Role::Makkah), ("mekkah", Role::Makkah), ("haram", Role::Makkah), ("madinah", Role::Madinah), ("nabawi", Role::Madinah),
     ("berangkat", Role::Departure), ("keberangkatan", Role::Departure), ("berangkatnya", Role::Departure), ("departs", Role::Departure), ("departure", Role::Departure),
-    ("leaves", Role::Departure), ("mangkat", Role::Departure), ("pelunasan", Role::Payoff), ("lunas", Role::Payoff), ("pelunasannya", Role::Payoff), ("full", Role::Payoff),
+    ("leaves", Role::Departure), ("mangkat", Role::Departure), ("terbang", Role::Departure), ("pulang", Role::Return), ("kepulangan", Role::Return), ("tiba", Role::Return), ("return", Role::Return),
+    ("dewasa", Role::Adult), ("adult", Role::Adult), ("total", Role::Total), ("seluruhnya", Role::Total), ("totalnya", Role::Total), ("cukup", Role::Total), ("bah", Role::Makkah), ("kabah", Role::Makkah), ("pelunasan", Role::Payoff), ("lunas", Role::Payoff), ("pelunasannya", Role::Payoff), ("full", Role::Payoff),
 ];
 
 /// What a figure is said of: the role named last before it in its sentence, else the first one after it.
 fn role_of(found: &figures::Found, text: &str, start: usize, end: usize) -> Option<Role> {
     let fits = |role: Role| match found.figure {
-        Figure::Rupiah(_) => matches!(role, Role::Double | Role::Triple | Role::Infant | Role::Dp),
+        Figure::Rupiah(_) => matches!(role, Role::Double | Role::Triple | Role::Infant | Role::Dp | Role::Adult | Role::Total),
         Figure::Metres(_) => matches!(role, Role::Makkah | Role::Madinah),
-        Figure::Day(_) | Figure::DayOfMonth(..) => matches!(role, Role::Departure | Role::Payoff),
+        Figure::Day(_) | Figure::DayOfMonth(..) => matches!(role, Role::Departure | Role::Payoff | Role::Return),
         _ => false,
     };
     let role = |word: &str| ROLES.iter().find(|(name, role)| *name == word && fits(*role)).map(|(_, role)| *role);
     let words = |part: &str| part.to_lowercase().split(|c: char| !c.is_alphanumeric()).map(str::to_owned).collect::<Vec<_>>();
     let before = words(text.get(start..found.at)?);
     let after = words(text.get((found.at + found.quote.len()).min(end)..end)?);
+    let each = after.iter().filter(|word| !word.is_empty()).take(2).any(|word| matches!(word.as_str(), "per" | "each" | "seorang"));
+    let role = |word: &str| role(word).filter(|role| !(each && *role == Role::Total));
     before.iter().rev().find_map(|word| role(word)).or_else(|| after.iter().take(6).find_map(|word| role(word)))
 }
 

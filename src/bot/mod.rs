@@ -1,5 +1,6 @@
 //! Decides one turn, as a pure function of what was loaded for it: no I/O, no clock, no randomness.
 
+pub mod claims;
 pub mod code;
 pub mod decide;
 pub mod facts;
@@ -59,6 +60,8 @@ pub struct TurnContext {
     pub questions: i64,
     /// Satisfaction was asked lately and has not been told.
     pub rating_awaited: bool,
+    /// The agency's bank accounts: no other may be named.
+    pub accounts: Vec<String>,
     /// Published keyword flows.
     pub flows: Arc<Vec<Flow>>,
     /// Where the conversation stands in one.

@@ -145,7 +145,11 @@ pub fn lines(release: &Release, context: &TurnContext, facts: &Facts, objection:
     let now = context.heard.iter().filter_map(|heard| heard.text.as_deref()).map(|text| (Role::User, text));
     let before = context.earlier.iter().map(|said| (if said.by_customer { Role::User } else { Role::Assistant }, said.text.as_str()));
     for (role, text) in before.chain(now).collect::<Vec<_>>().into_iter().rev() {
-        let masked = mask(text);
+        let mut masked = mask(text);
+        if earlier.is_empty() && masked.chars().count() > room {
+            // the newest words are never left out, only cut
+            masked = masked.chars().take(room).collect();
+        }
         if masked.chars().count() > room {
             break;
         }

@@ -7,6 +7,9 @@ use crate::chat::turn::Heard;
 use crate::kernel::language::Language;
 use serde_json::Value;
 
+/// Probability from which an intent is beyond doubt.
+const SURELY: f32 = 0.5;
+
 /// What was heard, read once for all rules.
 pub struct Reading {
     /// All words of the turn.
@@ -19,6 +22,8 @@ pub struct Reading {
     pub ad: Option<(i64, Scan, Value)>,
     /// Message that held the code.
     pub code_message: Option<i64>,
+    /// Package named in words.
+    pub named: Option<String>,
     /// What the words mean.
     pub understood: Understanding,
     /// Language of the reply.
@@ -46,8 +51,9 @@ impl Reading {
             let words: Vec<&str> = ["headline", "body", "source_url"].iter().filter_map(|key| ad[*key].as_str()).collect();
             Some((message.id, code::scan(&words.join("\n"), &context.catalog), ad.clone()))
         });
+        let named = if scan.code.is_some() { None } else { context.catalog.named(&text, context.today).map(|listed| listed.package.code.clone()) };
         let just_asked = context.met_before && context.conversation.package_code.is_none();
-        let about = scan.code.is_some() || context.conversation.package_code.is_some();
+        let about = scan.code.is_some() || named.is_some() || context.conversation.package_code.is_some();
         let understood = understand::understand(&text, scan != Scan::default(), about, just_asked, context.today);
         let known = context.conversation.language.as_deref().map(Language::parse);
         let lang = understood.language.map(Language::parse).or(known).unwrap_or(context.default_language);
@@ -56,6 +62,7 @@ impl Reading {
             slots_said: understood.entities.pax.is_some() || understood.entities.month.is_some(),
             party_size: understood.entities.pax.or(context.conversation.party_size),
             month: understood.entities.month.clone().or_else(|| context.conversation.month.clone()),
+            named,
             understood,
             text,
             scan,
@@ -71,9 +78,19 @@ impl Reading {
         !self.text.trim().is_empty() && self.understood.intents.iter().any(|(name, _)| !PLAIN.contains(name))
     }
 
+    /// The package this turn is about: the one named now, else the one the chat is about.
+    pub fn about<'r>(&'r self, context: &'r TurnContext) -> Option<&'r str> {
+        self.named.as_deref().or(context.conversation.package_code.as_deref())
+    }
+
     /// Whether an intent is among those meant.
     pub fn asks(&self, intent: &str) -> bool {
         self.understood.means(intent)
+    }
+
+    /// Whether an intent is meant beyond doubt.
+    pub fn surely(&self, intent: &str) -> bool {
+        self.understood.intents.iter().any(|(name, score)| *name == intent && *score >= SURELY)
     }
 
     /// How sure the reading is, spread so that "likelier than not" is above the usual floor of 0.6.

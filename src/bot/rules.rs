@@ -115,7 +115,8 @@ fn rating(context: &TurnContext, read: &Reading) -> Option<Outcome> {
 }
 
 fn opt_out(_: &TurnContext, read: &Reading) -> Option<Outcome> {
-    read.asks("opt_out").then(|| Outcome { opt_out: true, ..Outcome::say(vec![words(fixed(Fixed::Stop, read.lang))]) })
+    // silence is not easily undone: only when it is surely meant
+    read.surely("opt_out").then(|| Outcome { opt_out: true, ..Outcome::say(vec![words(fixed(Fixed::Stop, read.lang))]) })
 }
 
 /// Greeting, picture, facts, question; or why not, and what else there is.
@@ -195,7 +196,7 @@ fn payment_intent(context: &TurnContext, read: &Reading) -> Option<Outcome> {
     }
     let paid = read.asks("payment_done");
     let escalate = Outcome::escalate(if paid { Fixed::Paid } else { Fixed::Payment }, read, Reason::PaymentIntent);
-    let package = context.conversation.package_code.as_deref().and_then(|code| context.catalog.find(code)).map(|listed| &listed.package);
+    let package = read.about(context).and_then(|code| context.catalog.find(code)).map(|listed| &listed.package);
     let knows = package.filter(|package| !paid && read.asks("ask_payment") && (package.dp_idr.is_some() || package.payoff_by.is_some()));
     let replies = match knows {
         Some(package) => vec![live(&Recipe::Payment { code: package.code.clone(), lang: read.lang }, context)],
@@ -226,7 +227,7 @@ const MOST_TOPICS: usize = 3;
 
 /// Questions about the package the chat is about, answered from its row.
 fn package_question(context: &TurnContext, read: &Reading) -> Option<Outcome> {
-    let code = context.conversation.package_code.as_deref()?;
+    let code = read.about(context)?;
     let listed = context.catalog.find(code)?;
     let mut topics: Vec<Topic> = TOPICS.iter().filter(|(name, _)| read.asks(name)).map(|(_, topic)| *topic).take(MOST_TOPICS).collect();
     if topics.is_empty() && read.understood.affirms && context.met_before {
@@ -238,7 +239,7 @@ fn package_question(context: &TurnContext, read: &Reading) -> Option<Outcome> {
     let details = topics.iter().any(|topic| matches!(topic, Topic::Facilities | Topic::Hotel | Topic::Itinerary));
     let sent_before = context.conversation.bundle_code.as_deref() == Some(code);
     if details && !sent_before && listed.package.availability(context.today) == Availability::Open {
-        return Some(Outcome { phase: Phase::Interest, bundle: Some(code.to_owned()), ..Outcome::say(bundle(context, read, listed, &topics)) });
+        return Some(Outcome { phase: Phase::Interest, bundle: Some(code.to_owned()), package: read.named.clone(), ..Outcome::say(bundle(context, read, listed, &topics)) });
     }
     let mut replies = Vec::new();
     for topic in topics {
@@ -251,7 +252,7 @@ fn package_question(context: &TurnContext, read: &Reading) -> Option<Outcome> {
         };
         replies.extend(listed.media.iter().filter(|media| media.kind == file_kind || (topic == Topic::Facilities && media.kind == "video")).filter_map(attachment));
     }
-    Some(Outcome { phase: Phase::Interest, ..Outcome::say(replies) })
+    Some(Outcome { phase: Phase::Interest, package: read.named.clone(), ..Outcome::say(replies) })
 }
 
 /// Everything about a package, once: answers to what else was asked, brochure, programme, where the hotels are, then the

@@ -231,8 +231,10 @@ pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decis
     let unsure = decision.confidence < confidence_floor;
     let low = if unsure { now.low_confidence + 1 } else { 0 };
     let gives_up = low >= LOW_CONFIDENCE_TURNS;
+    // two unsure turns are told to a person whatever the turn itself came to
     let escalation = match &decision.escalation {
         Some((_, question)) if gives_up => Some((Reason::LowConfidence, question.clone())),
+        None if gives_up => Some((Reason::LowConfidence, heard.last().and_then(|message| message.text.clone()).unwrap_or_default())),
         other => other.clone(),
     };
     tx.prepare_cached(
@@ -255,10 +257,14 @@ pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decis
         decision.prompt_version,
     ])?;
     let turn_id = tx.last_insert_rowid();
+    // what an unsure turn would say is left out: the customer hears that a person takes over
+    let passed_on =
+        [Reply { kind: "text", text: Some(fixed(Fixed::Human, Language::parse(decision.language)).to_owned()), render: None, media_id: None, extra: None, package_media_id: None }];
+    let replies: &[Reply] = if gives_up { &passed_on } else { &decision.replies };
     let (first, last) = touch(tx, &now, &decision.touches)?;
     let code = decision.touches.iter().find(|touch| touch.via != "ignored").map(|touch| touch.code.as_str());
     let mut last_message = None;
-    for reply in &decision.replies {
+    for reply in replies {
         let message_id = match delivery {
             Delivery::Queue => outbox::enqueue(
                 tx,
@@ -303,7 +309,7 @@ pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decis
             tx.audit("bot", "media.sent", &format!("package_media:{id}"), &json!({"conversation": seen.id, "media": reply.media_id}).to_string())?;
         }
     }
-    let answered = decision.replies.iter().any(|reply| reply.kind == "text");
+    let answered = replies.iter().any(|reply| reply.kind == "text");
     tx.prepare_cached(
         "UPDATE conversation SET turn_due_at = NULL, turn_failures = 0, answered_id = ?2, package_code = ifnull(?3, package_code), suggested_code = ?4, party_size = ifnull(?5, party_size),
            month = ifnull(?6, month), language = ?7, low_confidence = ?8, first_code = ifnull(first_code, ?9), last_code = ifnull(?10, last_code),
@@ -360,7 +366,7 @@ pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decis
         };
         lead::report(tx, now.contact_id, "bot", &report)?;
     }
-    if decision.opt_out {
+    if decision.opt_out && !gives_up {
         crate::people::contact::opt_out(tx, now.contact_id)?;
     }
     if let Some((reason, question)) = &escalation {

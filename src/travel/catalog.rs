@@ -3,6 +3,7 @@
 
 use super::package::{self, Availability, Package, PackageMedia};
 use crate::db::StoreError;
+use crate::kernel::date;
 use chrono::NaiveDate;
 use rusqlite::Connection;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,6 +47,32 @@ impl Catalog {
         self.packages.iter().find(|listed| listed.package.code == code)
     }
 
+    /// The one package a text names in words: by its name, or by a word no other has ("yang VIP", "paket ramadhan"). Packages
+    /// that have left are not meant.
+    pub fn named(&self, text: &str, today: NaiveDate) -> Option<&Listed> {
+        let lower = text.to_lowercase();
+        let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+        let spoken = words.join(" ");
+        let here: Vec<&Listed> = self.packages.iter().filter(|listed| !matches!(listed.package.availability(today), Availability::Departed | Availability::Closed)).collect();
+        let name =
+            |listed: &Listed| listed.package.name.to_lowercase().split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+        let whole = |listed: &&&Listed| {
+            let name = name(listed).join(" ");
+            name.contains(' ') && format!(" {spoken} ").contains(&format!(" {name} "))
+        };
+        let by_name: Vec<&&Listed> = here.iter().filter(whole).collect();
+        if let Some(longest) = by_name.into_iter().max_by_key(|listed| listed.package.name.len()) {
+            return Some(longest);
+        }
+        let own = |listed: &Listed, word: &str| {
+            word.len() >= 3 && name(listed).iter().any(|known| known == word) && here.iter().filter(|other| name(other).iter().any(|known| known == word)).count() == 1
+        };
+        let led = words.windows(2).filter(|pair| matches!(pair[0], "yang" | "yg" | "paket" | "umroh" | "umrah" | "package")).map(|pair| pair[1]);
+        let mut found: Vec<&Listed> = led.flat_map(|word| here.iter().filter(move |listed| own(listed, word) && !is_month(word)).copied()).collect();
+        found.dedup_by_key(|listed| listed.id);
+        if let [only] = found.as_slice() { Some(only) } else { None }
+    }
+
     /// Those that can be booked on `today`, soonest first.
     pub fn open(&self, today: NaiveDate) -> impl Iterator<Item = &Listed> {
         self.packages.iter().filter(move |listed| listed.package.availability(today) == Availability::Open)
@@ -60,6 +87,12 @@ impl Catalog {
         open.sort_by(|a, b| a.package.departs.cmp(&b.package.departs));
         open
     }
+}
+
+/// Months are said of journeys in general, not of the one package that leaves then.
+fn is_month(word: &str) -> bool {
+    use crate::kernel::language::Language;
+    (1..=12).any(|month| [Language::Id, Language::En].iter().any(|language| date::month_name(month, *language).to_lowercase().starts_with(word)))
 }
 
 /// Counts every change of the catalogue, from any process.

@@ -13,11 +13,13 @@ use crate::wire::openai::{self, Adapt, Habits, Line, Outcome, Role, Usage};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Calls at once (Reliability sheet §4).
 const AT_ONCE: usize = 4;
+/// Turns that may wait for one of those calls at once; a thread each.
+const THINKING: usize = 32;
 /// A question that has waited this long for its turn goes to a person instead.
 const LONGEST_QUEUE: Duration = Duration::from_secs(20);
 /// Tries for one question when the server is in trouble (contract sheet: 0.5, 1, 2 s).
@@ -31,6 +33,8 @@ const ANSWER: u64 = 256 << 10;
 pub struct Model {
     hands: Senders,
     state: Mutex<State>,
+    asking: Mutex<usize>,
+    asked: Condvar,
 }
 
 #[derive(Default)]
@@ -42,7 +46,7 @@ struct State {
 
 impl Default for Model {
     fn default() -> Self {
-        Self { hands: Senders::of(AT_ONCE), state: Mutex::default() }
+        Self { hands: Senders::of(THINKING), state: Mutex::default(), asking: Mutex::new(0), asked: Condvar::new() }
     }
 }
 
@@ -75,7 +79,10 @@ impl Model {
         let started = Instant::now();
         let limit = settings.millis("llm.timeout_ms").min(deadline.saturating_duration_since(started));
         let mut talk = Talk { lines: lines.to_vec(), requests: 0, usage: None };
-        let said = self.talk(&app.http, &settings, &mut talk, started, limit);
+        let said = match self.turn(deadline.saturating_duration_since(started)) {
+            Some(_permit) => self.talk(&app.http, &settings, &mut talk, Instant::now(), limit.min(deadline.saturating_duration_since(Instant::now()))),
+            None => Err("no_free_hand"),
+        };
         let mut detail = Value::Null;
         if let Ok(proposal) = &said
             && (proposal.lookup_code.is_some() || proposal.lookup_question.is_some())
@@ -108,6 +115,17 @@ impl Model {
         if let Err(error) = kept {
             tracing::warn!(%error, "a blocked proposal was not written down");
         }
+    }
+
+    /// Waits for one of the calls that may be made at once; `None` when it takes too long.
+    fn turn(&self, patience: Duration) -> Option<Permit<'_>> {
+        let asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut asking, waited) = self.asked.wait_timeout_while(asking, patience.min(LONGEST_QUEUE), |asking| *asking >= AT_ONCE).unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() && *asking >= AT_ONCE {
+            return None;
+        }
+        *asking += 1;
+        Some(Permit(self))
     }
 
     fn talk(&self, http: &Http, settings: &Settings, talk: &mut Talk, started: Instant, limit: Duration) -> Result<Proposal, &'static str> {
@@ -216,6 +234,16 @@ impl Model {
             }
             std::thread::sleep(pause);
         }
+    }
+}
+
+/// One of the calls that may be made at once; given back when dropped.
+struct Permit<'m>(&'m Model);
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        *self.0.asking.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        self.0.asked.notify_one();
     }
 }
 

@@ -155,6 +155,11 @@ impl Lab {
 /// Decides the turns since `since_ms`, at most `limit`, again with and without the draft. `each` gets every turn on which
 /// they differ, `tell` how far it is; either may end it by returning `false`.
 pub fn run(app: &App, since_ms: i64, limit: usize, draft: &Draft, ask_model: bool, tell: &mut dyn FnMut(u64, u64) -> bool, each: &mut dyn FnMut(Case)) -> anyhow::Result<Summary> {
+    let accounts = app.settings().accounts();
+    let words = draft.blocks.values().chain(draft.questions.iter().map(|faq| &faq.answer));
+    if let Some(account) = words.flat_map(|text| crate::bot::guard::foreign_accounts(text, &accounts)).next() {
+        anyhow::bail!("the draft names the account {account}, which is not the agency's (payment.accounts)");
+    }
     for name in draft.blocks.keys() {
         anyhow::ensure!(BLOCKS.contains(&name.as_str()), "there is no prompt block {name:?}; one of {}", BLOCKS.join(", "));
     }
@@ -164,6 +169,7 @@ pub fn run(app: &App, since_ms: i64, limit: usize, draft: &Draft, ask_model: boo
     let total = turns.iter().filter(|turn| turn.at >= since_ms).count() as u64;
     let mut summary = Summary::default();
     let mut tally = Tally::default();
+    let mut tally_asked = 0;
     let mut state = Conversation::default();
     let mut nth = 0;
     for past in &turns {
@@ -187,7 +193,9 @@ pub fn run(app: &App, since_ms: i64, limit: usize, draft: &Draft, ask_model: boo
                 summary.not_asked += 1;
                 before.clone()
             } else {
-                side(&drafted.decide(app, &then, ask)?)
+                let decided = side(&drafted.decide(app, &then, ask)?);
+                tally_asked += usize::from(decided.decided_by == "llm" || decided.blocked > 0 || decided.escalation.as_deref() == Some("llm_failed"));
+                decided
             };
             summary.turns += 1;
             tally.count(&before, &after);
@@ -204,6 +212,11 @@ pub fn run(app: &App, since_ms: i64, limit: usize, draft: &Draft, ask_model: boo
         go_on(&mut state, &was, &past.phase);
     }
     summary.gates = tally.gates(summary.turns);
+    if !draft.blocks.is_empty() {
+        // a prompt only shows in what the model says: without asking it nothing has been tried
+        let asked = tally_asked as f64;
+        summary.gates.push(Gate { name: "model".into(), passed: tally_asked > 0, before: 1.0, after: asked });
+    }
     Ok(summary)
 }
 

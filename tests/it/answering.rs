@@ -125,3 +125,32 @@ fn packages_over_the_api_name_wrong_fields_and_roles_hold() {
     assert_eq!(app.call("GET", "/api/packages", &[("authorization", &bearer)], None).status, 200);
     assert_eq!(app.call("PATCH", "/api/packages/UMR_MEI_2030_BARU", &[("authorization", &bearer)], Some(b"{}")).status, 403);
 }
+
+#[test]
+fn two_turns_of_gibberish_end_with_a_person_a_row_and_a_word_to_the_customer() {
+    let app = Kafilah::start();
+    for (n, text) in ["asdkj qwe zxc", "blorp fnord wug", "xqz plugh"].iter().enumerate() {
+        app.customer_writes("6281200000001", &format!("Z{n}"), text);
+        std::thread::sleep(std::time::Duration::from_millis(700));
+        if app.export("handovers").iter().any(|row| row["to"] == "user") {
+            break;
+        }
+    }
+    if app.export("handovers").iter().any(|row| row["to"] == "user") {
+        assert!(!app.export("escalations").is_empty(), "handed over without a row");
+    }
+    let last = app.waha.delivered().pop().unwrap();
+    assert!(last.contains("tim kami") || last.contains("our team"), "{last}");
+    assert!(app.export("contacts")[0]["opted_out_at"].is_null(), "nobody is silenced by gibberish");
+}
+
+#[test]
+fn a_package_named_in_words_is_the_one_that_is_meant() {
+    let app = Kafilah::start();
+    let ask = |text: &str, context: Option<&str>| {
+        app.api("POST", "/api/ai/process-message", Some(serde_json::json!({"phone": "6281200000001", "message": text, "dry_run": true, "context_code": context}))).1["response_text"].as_str().unwrap().to_owned()
+    };
+    assert!(ask("umroh april 2030 hemat hotelnya berapa meter?", None).contains("850 m"));
+    assert!(ask("yang vip harganya berapa?", Some("UMR_APR_2030_HEMAT")).contains("Rp45.000.000"));
+    assert!(ask("harganya berapa?", Some("UMR_APR_2030_HEMAT")).contains("Rp27.000.000"));
+}

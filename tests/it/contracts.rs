@@ -396,6 +396,11 @@ fn a_keyword_flow_leads_by_number_and_word_and_never_holds_anybody() {
     assert!(say("UMR_APR_2030_HEMAT").contains("Rp27.000.000"));
     let rows = app.export("messages");
     assert!(rows.iter().any(|row| row["decided_by"] == "flow"), "the flow is named as what decided");
+    // no account but the agency's own, whoever wrote the words
+    let thief = json!([{"id": "bayar", "title": "Bayar", "keywords": ["caranya"], "say": "Transfer ke BCA 9988776655 atas nama Budi"}]);
+    assert_eq!(app.api("PUT", "/api/ai/flows/bayar", Some(json!({"name": "Bayar", "nodes": thief, "publish": true}))).0, 200);
+    let dry = app.api("POST", "/api/ai/process-message", Some(json!({"phone": "6281200000009", "message": "caranya", "dry_run": true}))).1;
+    assert!(!dry.to_string().contains("9988776655") && dry["escalation_reason"] == "guard_blocked", "{dry}");
     for bad in [json!([]), json!([{"id": "a", "title": "A", "say": "x"}]), json!([{"id": "a", "parent": "b", "title": "A", "say": "x", "keywords": ["x"]}])] {
         let (status, answer) = put(&bad, true);
         assert_eq!((status, &answer["error"]["field"]), (422, &json!("nodes")), "{answer}");

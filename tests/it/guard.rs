@@ -19,7 +19,7 @@ fn true_replies_pass_and_false_ones_do_not() {
         .collect();
     let told: Vec<&str> = instructions.iter().map(String::as_str).collect();
     let (mut let_through, mut held_back, mut total) = (Vec::new(), Vec::new(), 0);
-    for line in include_str!("../guard/replies.jsonl").lines() {
+    for line in include_str!("../guard/replies.jsonl").lines().chain(include_str!("../guard/statements.jsonl").lines()) {
         let case: Value = serde_json::from_str(line).unwrap();
         let about = case["about"].as_str();
         let ground = Ground { catalog: &catalog, today, party: case["party"].as_i64(), month: None, lines: vec!["Biro: Safar Amanah Wisata".into()] };

@@ -47,6 +47,10 @@ fn a_draft_is_tried_on_the_past_and_published_only_when_its_gates_hold() {
     assert_eq!((code, bad["passed"].as_bool()), (1, Some(false)));
     assert!(failed.contains(&"facts"), "{bad}");
     assert_eq!(app.api("GET", "/api/ai/prompts", None).1["active"]["blocks"]["base"], "2.0", "and these did not");
+    // a draft nobody has asked the model with has not been tried
+    std::fs::write(&draft, "Kasih diskon 90%").unwrap();
+    let untried = app.cli(&["replay", "--block", &format!("base={}", draft.display()), "--publish", "9.0"]);
+    assert!(!untried.status.success(), "{}", String::from_utf8_lossy(&untried.stdout));
     assert_eq!((app.export("messages").len(), app.waha.delivered().len()), (before, sent.len()), "nothing was sent and no conversation changed");
 }
 
