@@ -235,10 +235,10 @@ impl By {
 }
 
 fn done(context: &TurnContext, read: Reading, mut by: By, mut outcome: Outcome) -> Step {
-    // whoever wrote the words, a question, a flow or the model: no account but the agency's own
-    let foreign = outcome.replies.iter().filter_map(|reply| reply.text.as_deref()).flat_map(|text| guard::foreign_accounts(text, &context.accounts)).next();
+    // whoever wrote the words, a question, a flow or the model: no account but the agency's own; rules name none
+    let foreign_account = || outcome.replies.iter().filter_map(|reply| reply.text.as_deref()).flat_map(|text| guard::foreign_accounts(text, &context.accounts)).next();
     if by.who != "rule"
-        && let Some(account) = foreign
+        && let Some(account) = foreign_account()
     {
         by.notes.insert("blocked".into(), json!([[{"kind": "account", "quote": account}]]));
         (by.place, by.faq_id) = (None, None);

@@ -110,7 +110,7 @@ pub fn first(rules: &[(&'static str, Rule)], context: &TurnContext, read: &Readi
 
 /// The answer to "how was it, one to five?".
 fn rating(context: &TurnContext, read: &Reading) -> Option<Outcome> {
-    let score = satisfaction::score(&read.last_text).filter(|_| context.rating_awaited)?;
+    let score = if context.rating_awaited { satisfaction::score(&read.last_text)? } else { return None };
     Some(Outcome { rating: Some(score), ..Outcome::say(vec![words(fixed(Fixed::Rated, read.lang))]) })
 }
 
