@@ -154,3 +154,17 @@ fn a_package_named_in_words_is_the_one_that_is_meant() {
     assert!(ask("yang vip harganya berapa?", Some("UMR_APR_2030_HEMAT")).contains("Rp45.000.000"));
     assert!(ask("harganya berapa?", Some("UMR_APR_2030_HEMAT")).contains("Rp27.000.000"));
 }
+
+#[test]
+fn a_caller_is_told_what_is_recorded_also_when_the_bot_gives_up() {
+    let app = Kafilah::start_with(&[("bot.confidence_floor", "1")]); // every turn is unsure
+    let say = |text: &str| app.api("POST", "/api/ai/process-message", Some(json!({"phone": "6281200000001", "message": text}))).1;
+    say("UMR_APR_2030_HEMAT");
+    let second = say("fasilitasnya apa saja?");
+    assert_eq!((second["should_escalate"].as_bool(), second["escalation_reason"].as_str()), (Some(true), Some("low_confidence")), "{second}");
+    let recorded = app.export("messages").into_iter().rev().find(|row| row["direction"] == "out").unwrap();
+    assert_eq!(recorded["text"], second["response_text"]);
+    // what was not sent may be sent later: the bundle is not used up
+    assert_eq!(app.api("POST", "/api/conversations/conv_1/release", Some(json!({"to": "bot"}))).0, 200);
+    assert!(say("boleh minta detail fasilitasnya?")["response_text"].as_str().unwrap().contains("Pembayaran"));
+}
