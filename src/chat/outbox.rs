@@ -11,6 +11,7 @@
 //! ```
 //! `sending` is written, with the message id, before the call. What is found `sending` without a live worker is `unknown`.
 
+use super::conversation::{self, Conversation};
 use super::message::{self, Author};
 use crate::db::StoreError;
 use crate::db::writer::Tx;
@@ -205,6 +206,27 @@ pub fn enqueue(tx: &Tx<'_>, new: &Outgoing<'_>) -> Result<i64, StoreError> {
     )?
     .execute((message_id, new.conversation_id, new.channel_id, new.priority as i64, tx.process_ms, tx.process_ms + valid, new.render, new.generation, tx.now_ms))?;
     tx.wake_outbox();
+    Ok(message_id)
+}
+
+/// Puts plain words into a conversation and its queue, and moves it along; returns the message id.
+pub fn say(tx: &Tx<'_>, conversation: &Conversation, author: Author, text: &str, priority: Priority) -> Result<i64, StoreError> {
+    let new = Outgoing {
+        conversation_id: conversation.id,
+        channel_id: conversation.channel_id,
+        author,
+        kind: "text",
+        text: Some(text),
+        media_id: None,
+        extra: None,
+        render: None,
+        generation: None,
+        turn_id: None,
+        campaign_code: None,
+        priority,
+    };
+    let message_id = enqueue(tx, &new)?;
+    conversation::wrote(tx, conversation.id, message_id, tx.now_ms)?;
     Ok(message_id)
 }
 

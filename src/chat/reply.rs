@@ -2,7 +2,7 @@
 //! then on the bot is silent.
 
 use super::message::Author;
-use super::outbox::{self, Outgoing, Priority};
+use super::outbox::{self, Priority};
 use super::{conversation, handover};
 use crate::bot::guard;
 use crate::db::StoreError;
@@ -60,24 +60,7 @@ pub fn send(tx: &Tx<'_>, reply: &Reply, accounts: &[String]) -> Result<Option<i6
         return Ok(None);
     }
     handover::to_person(tx, &conversation, reply.user_id, "taken")?;
-    let message_id = outbox::enqueue(
-        tx,
-        &Outgoing {
-            conversation_id: conversation.id,
-            channel_id: conversation.channel_id,
-            author: Author::User(reply.user_id),
-            kind: "text",
-            text: Some(text),
-            media_id: None,
-            extra: None,
-            render: None,
-            generation: None,
-            turn_id: None,
-            campaign_code: None,
-            priority: Priority::Person,
-        },
-    )?;
-    conversation::wrote(tx, conversation.id, message_id, tx.now_ms)?;
+    let message_id = outbox::say(tx, &conversation, Author::User(reply.user_id), text, Priority::Person)?;
     conversation::answered_by_person(tx, conversation.id, &reply.actor)?;
     Ok(Some(message_id))
 }

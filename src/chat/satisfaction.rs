@@ -2,7 +2,7 @@
 
 use super::conversation::Conversation;
 use super::message::Author;
-use super::outbox::{self, Outgoing, Priority};
+use super::outbox::{self, Priority};
 use super::{conversation, escalation};
 use crate::bot::fixed::{Fixed, fixed};
 use crate::db::StoreError;
@@ -29,24 +29,7 @@ pub fn ask(tx: &Tx<'_>, id: i64, about: &str) -> Result<bool, StoreError> {
         return Ok(false);
     }
     let lang = Language::parse(conversation.language.as_deref().unwrap_or("id"));
-    let message_id = outbox::enqueue(
-        tx,
-        &Outgoing {
-            conversation_id: id,
-            channel_id: conversation.channel_id,
-            author: Author::Bot,
-            kind: "text",
-            text: Some(fixed(Fixed::Rate, lang)),
-            media_id: None,
-            extra: None,
-            render: None,
-            generation: None,
-            turn_id: None,
-            campaign_code: None,
-            priority: Priority::Reply,
-        },
-    )?;
-    conversation::wrote(tx, id, message_id, tx.now_ms)?;
+    outbox::say(tx, &conversation, Author::Bot, fixed(Fixed::Rate, lang), Priority::Reply)?;
     tx.execute("UPDATE conversation SET rating_asked_at = ?2, rating_about = ?3 WHERE id = ?1", (id, tx.now_ms, about))?;
     Ok(true)
 }

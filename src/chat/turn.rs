@@ -9,6 +9,7 @@ use super::{objection, promise, satisfaction};
 use crate::bot::fixed::{Fixed, fixed};
 use crate::bot::flow::Place;
 use crate::bot::promise::Promise;
+use crate::bot::rules::words;
 use crate::db::StoreError;
 use crate::db::writer::Tx;
 use crate::growth::lead;
@@ -217,6 +218,29 @@ pub enum Delivery {
     Caller,
 }
 
+/// What a decision becomes when it is the second in a row below the floor; `None`: it stays as it is. What an unsure turn
+/// would say and set is left out: the customer hears that a person takes over, and a person hears why.
+pub fn given_up(conversation: &Conversation, heard: &[Heard], decision: &Decision, confidence_floor: f64) -> Option<Decision> {
+    if decision.confidence >= confidence_floor || conversation.low_confidence + 1 < LOW_CONFIDENCE_TURNS {
+        return None;
+    }
+    let question = match &decision.escalation {
+        Some((_, question)) => question.clone(),
+        None => heard.last().and_then(|message| message.text.clone()).unwrap_or_default(),
+    };
+    Some(Decision {
+        replies: vec![words(fixed(Fixed::Human, Language::parse(decision.language)))],
+        escalation: Some((Reason::LowConfidence, question)),
+        hand_over: true,
+        opt_out: false,
+        bundle_code: None,
+        faq_id: None,
+        flow_node: None,
+        place: None,
+        ..decision.clone()
+    })
+}
+
 /// Writes a decision made from `seen`. `false`: a newer message came meanwhile, nothing was written and the turn stays due.
 pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decision, delivery: Delivery, generation: i64, confidence_floor: f64) -> Result<bool, StoreError> {
     let Some(now) = conversation::find(tx, seen.id)? else { return Ok(false) };
@@ -230,13 +254,9 @@ pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decis
     }
     let unsure = decision.confidence < confidence_floor;
     let low = if unsure { now.low_confidence + 1 } else { 0 };
-    let gives_up = low >= LOW_CONFIDENCE_TURNS;
-    // two unsure turns are told to a person whatever the turn itself came to
-    let escalation = match &decision.escalation {
-        Some((_, question)) if gives_up => Some((Reason::LowConfidence, question.clone())),
-        None if gives_up => Some((Reason::LowConfidence, heard.last().and_then(|message| message.text.clone()).unwrap_or_default())),
-        other => other.clone(),
-    };
+    let given_up = given_up(&now, heard, decision, confidence_floor);
+    let decision = given_up.as_ref().unwrap_or(decision);
+    let escalation = &decision.escalation;
     tx.prepare_cached(
         "INSERT INTO turn (conversation_id, at, from_id, to_id, decided_by, rule, confidence, language, intents, phase, escalation, trace, prompt_version)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
@@ -257,14 +277,10 @@ pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decis
         decision.prompt_version,
     ])?;
     let turn_id = tx.last_insert_rowid();
-    // what an unsure turn would say is left out: the customer hears that a person takes over
-    let passed_on =
-        [Reply { kind: "text", text: Some(fixed(Fixed::Human, Language::parse(decision.language)).to_owned()), render: None, media_id: None, extra: None, package_media_id: None }];
-    let replies: &[Reply] = if gives_up { &passed_on } else { &decision.replies };
     let (first, last) = touch(tx, &now, &decision.touches)?;
     let code = decision.touches.iter().find(|touch| touch.via != "ignored").map(|touch| touch.code.as_str());
     let mut last_message = None;
-    for reply in replies {
+    for reply in &decision.replies {
         let message_id = match delivery {
             Delivery::Queue => outbox::enqueue(
                 tx,
@@ -309,7 +325,7 @@ pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decis
             tx.audit("bot", "media.sent", &format!("package_media:{id}"), &json!({"conversation": seen.id, "media": reply.media_id}).to_string())?;
         }
     }
-    let answered = replies.iter().any(|reply| reply.kind == "text");
+    let answered = decision.replies.iter().any(|reply| reply.kind == "text");
     tx.prepare_cached(
         "UPDATE conversation SET turn_due_at = NULL, turn_failures = 0, answered_id = ?2, package_code = ifnull(?3, package_code), suggested_code = ?4, party_size = ifnull(?5, party_size),
            month = ifnull(?6, month), language = ?7, low_confidence = ?8, first_code = ifnull(first_code, ?9), last_code = ifnull(?10, last_code),
@@ -366,13 +382,13 @@ pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decis
         };
         lead::report(tx, now.contact_id, "bot", &report)?;
     }
-    if decision.opt_out && !gives_up {
+    if decision.opt_out {
         crate::people::contact::opt_out(tx, now.contact_id)?;
     }
-    if let Some((reason, question)) = &escalation {
+    if let Some((reason, question)) = escalation {
         escalation::raise(tx, seen.id, Some(turn_id), heard.last().map(|message| message.id), *reason, question)?;
     }
-    if gives_up || decision.hand_over {
+    if decision.hand_over {
         silence(tx, &now, "escalation")?;
     }
     Ok(true)
@@ -431,24 +447,7 @@ pub fn stop(tx: &Tx<'_>, conversation_id: i64, reason: Reason, question: &str) -
     escalation::raise(tx, conversation_id, None, conversation.last_in_id, reason, question)?;
     if conversation.by_bot {
         let lang = Language::parse(conversation.language.as_deref().unwrap_or("id"));
-        let message_id = outbox::enqueue(
-            tx,
-            &Outgoing {
-                conversation_id,
-                channel_id: conversation.channel_id,
-                author: Author::Bot,
-                kind: "text",
-                text: Some(fixed(Fixed::Human, lang)),
-                media_id: None,
-                extra: None,
-                render: None,
-                generation: None,
-                turn_id: None,
-                campaign_code: None,
-                priority: Priority::Reply,
-            },
-        )?;
-        conversation::wrote(tx, conversation_id, message_id, tx.now_ms)?;
+        outbox::say(tx, &conversation, Author::Bot, fixed(Fixed::Human, lang), Priority::Reply)?;
     }
     silence(tx, &conversation, "escalation")
 }

@@ -169,7 +169,6 @@ pub fn run(app: &App, since_ms: i64, limit: usize, draft: &Draft, ask_model: boo
     let total = turns.iter().filter(|turn| turn.at >= since_ms).count() as u64;
     let mut summary = Summary::default();
     let mut tally = Tally::default();
-    let mut tally_asked = 0;
     let mut state = Conversation::default();
     let mut nth = 0;
     for past in &turns {
@@ -194,7 +193,7 @@ pub fn run(app: &App, since_ms: i64, limit: usize, draft: &Draft, ask_model: boo
                 before.clone()
             } else {
                 let decided = side(&drafted.decide(app, &then, ask)?);
-                tally_asked += usize::from(decided.decided_by == "llm" || decided.blocked > 0 || decided.escalation.as_deref() == Some("llm_failed"));
+                tally.asked += usize::from(decided.decided_by == "llm" || decided.blocked > 0 || decided.escalation.as_deref() == Some("llm_failed"));
                 decided
             };
             summary.turns += 1;
@@ -211,11 +210,11 @@ pub fn run(app: &App, since_ms: i64, limit: usize, draft: &Draft, ask_model: boo
         }
         go_on(&mut state, &was, &past.phase);
     }
+    let asked = tally.asked;
     summary.gates = tally.gates(summary.turns);
     if !draft.blocks.is_empty() {
         // a prompt only shows in what the model says: without asking it nothing has been tried
-        let asked = tally_asked as f64;
-        summary.gates.push(Gate { name: "model".into(), passed: tally_asked > 0, before: 1.0, after: asked });
+        summary.gates.push(Gate { name: "model".into(), passed: asked > 0, before: 1.0, after: asked as f64 });
     }
     Ok(summary)
 }
@@ -320,6 +319,8 @@ fn differences(before: &Side, after: &Side) -> Vec<&'static str> {
 struct Tally {
     escalated: [usize; 2],
     phases: usize,
+    /// Turns the model was asked in with the draft.
+    asked: usize,
     blocked: [usize; 2],
     lengths: [Vec<usize>; 2],
 }

@@ -143,6 +143,8 @@ async fn answered(app: Arc<App>, id: i64) -> Result<Json<Value>, ApiError> {
             return Ok(Json(silent(&decision, id)));
         }
         let floor = app.settings().decimal("bot.confidence_floor");
+        // what is written is what the caller is told
+        let decision = turn::given_up(&context.conversation, &context.heard, &decision, floor).unwrap_or(decision);
         let apply = (context, decision.clone());
         let done = app.store.write(move |tx| turn::apply(tx, &apply.0.conversation, &apply.0.heard, &apply.1, Delivery::Caller, apply.0.catalog.generation, floor)).await?;
         if done {
