@@ -7,18 +7,26 @@ use crate::chat::{faq, prompt};
 use crate::db::setting::{SecretKey, Settings};
 use crate::db::{DataDir, Store, StoreError, event, setting};
 use crate::kernel::clock::Clock;
+use crate::kernel::hours::Hours;
+use crate::people::{contact, holiday, user};
 use crate::travel::catalog::CatalogCache;
+use crate::web::presence::Presence;
 use crate::wire::client::Http;
 use crate::worker::model::Model;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{broadcast, watch};
 
 /// Lines of the live log a slow socket may be behind before it resumes from the store.
 const LIVE_BUFFER: usize = 2_048;
+
+/// A second look at the same contact within this time is the same look.
+const LOOK_AGAIN: Duration = Duration::from_secs(10 * 60);
+/// Looks remembered.
+const MOST_LOOKS: usize = 10_000;
 
 /// A wake that is never lost: set while nobody waits, it ends the next wait at once.
 #[derive(Default)]
@@ -88,14 +96,22 @@ pub struct App {
     pub media: Wake,
     /// Wakes the replay lab.
     pub lab: Wake,
+    /// Wakes the label worker.
+    pub labels: Wake,
     /// Wakes the scheduler.
     pub chores: Wake,
     /// Wakes the queue threads, one wake each by channel id, and their manager (0).
     pub queues: Mutex<BTreeMap<i64, Arc<Wake>>>,
     /// State of each number's line.
     pub lines: Mutex<BTreeMap<i64, LineState>>,
+    /// Office hours of the moment.
+    hours: RwLock<Arc<Hours>>,
+    /// Who looked at whom lately, so that a page that reloads writes nothing.
+    looks: Mutex<HashMap<(String, i64), Instant>>,
     /// New lines of the live log.
-    pub live: broadcast::Sender<event::Live>,
+    pub live: broadcast::Sender<event::Framed>,
+    /// Who is there.
+    pub presence: Presence,
     /// Counters.
     pub counters: Counters,
     /// `/api/test/clock` is there.
@@ -115,6 +131,7 @@ impl App {
         let store = Store::open(dir, Clock::default())?;
         let key = SecretKey::from_text(&std::fs::read_to_string(store.dir.key_file())?)?;
         let settings = store.read_blocking(|connection| Settings::load(connection, &key))?;
+        let hours = settings.hours(store.read_blocking(holiday::all)?);
         for name in &settings.sealed {
             tracing::error!(setting = name, "this secret was sealed with another secret.key; set it again");
         }
@@ -127,10 +144,14 @@ impl App {
             turns: Wake::default(),
             media: Wake::default(),
             lab: Wake::default(),
+            labels: Wake::default(),
             chores: Wake::default(),
             queues: Mutex::default(),
             lines: Mutex::default(),
+            hours: RwLock::new(Arc::new(hours)),
+            looks: Mutex::default(),
             live: broadcast::channel(LIVE_BUFFER).0,
+            presence: Presence::default(),
             counters: Counters::default(),
             test_clock,
             listen: OnceLock::new(),
@@ -139,7 +160,15 @@ impl App {
             settings: RwLock::new(Arc::new(settings)),
             key,
         });
+        if app.settings().text("push.vapid_key").is_empty() {
+            let made = app.store.write_blocking(|tx| setting::set(tx, "system", "push.vapid_key", &crate::wire::webpush::new_vapid_key()));
+            match made {
+                Ok(()) => drop(app.refresh_settings()?),
+                Err(error) => tracing::warn!(%error, "the key for notifications was not made"), // a full disk: the server still reads
+            }
+        }
         let seeded = app.store.write_blocking(|tx| -> Result<(), PromptError> {
+            user::all_offline(tx).map_err(PromptError::Db)?;
             prompt::seed(tx)?;
             faq::seed(tx).map_err(|error| PromptError::Db(StoreError::Unavailable(error.to_string())))
         });
@@ -158,12 +187,15 @@ impl App {
             if woken.media {
                 app.media.notify();
             }
+            if woken.labels {
+                app.labels.notify();
+            }
             if woken.settings {
                 app.chores.notify();
             }
             if app.live.receiver_count() > 0 {
                 for line in live {
-                    let _ = app.live.send(line); // no receiver left in the meantime: nobody to tell
+                    let _ = app.live.send(line.framed()); // no receiver left in the meantime: nobody to tell
                 }
             }
         }));
@@ -185,10 +217,44 @@ impl App {
         let changed = fresh.is_some();
         if let Some(fresh) = fresh {
             *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
+            self.refresh_hours()?;
             self.wake_queues();
             self.turns.notify();
         }
         Ok(changed)
+    }
+
+    /// Office hours of the moment.
+    pub fn hours(&self) -> Arc<Hours> {
+        Arc::clone(&self.hours.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads the days off again.
+    pub fn refresh_hours(&self) -> Result<(), StoreError> {
+        let holidays = self.store.read_blocking(holiday::all)?;
+        *self.hours.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(self.settings().hours(holidays));
+        Ok(())
+    }
+
+    /// Notes for the owner that somebody of the team looked at a contact; nobody waits for it.
+    pub fn note_look(self: &Arc<Self>, actor: &str, contact_id: i64) {
+        {
+            let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+            let key = (actor.to_owned(), contact_id);
+            if looks.get(&key).is_some_and(|at| at.elapsed() < LOOK_AGAIN) {
+                return;
+            }
+            if looks.len() > MOST_LOOKS {
+                looks.retain(|_, at| at.elapsed() < LOOK_AGAIN);
+            }
+            looks.insert(key, Instant::now());
+        }
+        let (app, actor, day) = (Arc::clone(self), actor.to_owned(), self.settings().day_of(self.now_ms()).to_string());
+        tokio::spawn(async move {
+            if let Err(error) = app.store.write(move |tx| contact::looked_at(tx, &actor, contact_id, &day)).await {
+                tracing::warn!(%error, "who looked at whom was not written down");
+            }
+        });
     }
 
     /// Wakes every queue thread.
@@ -211,6 +277,7 @@ impl App {
         self.media.notify();
         self.chores.notify();
         self.lab.notify();
+        self.labels.notify();
         self.wake_queues();
     }
 

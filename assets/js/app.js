@@ -47,8 +47,8 @@ if (box) {
   new ResizeObserver(stay).observe(box); // the phone's keyboard opens
 }
 
-const LIST = ["badge-waiting", "chat-tabs", "chat-rows"];
-const THREAD = ["badge-waiting", "thread-head", "thread-note", "side-body", "bubbles", "scenarios", "sim-bubbles", "trace"];
+const LIST = ["badge-waiting", "chat-tabs", "chat-filters", "chat-rows"];
+const THREAD = ["badge-waiting", "thread-head", "thread-note", "side-body", "bubbles", "viewers", "seen", "scenarios", "sim-bubbles", "trace"];
 
 /** Puts the named parts of a fresh page in place. Who reads old messages is not moved, who reads the end stays there. */
 function patch(fresh, ids) {
@@ -57,7 +57,7 @@ function patch(fresh, ids) {
   else if (page.dataset.chat) fresh.getElementById(`c${page.dataset.chat.slice(5)}`)?.setAttribute("aria-current", "true");
   for (const id of ids) {
     const [old, next] = [$(id), fresh.getElementById(id)];
-    if (old && next) morph(old, next);
+    if (old && next && !(id === "chat-filters" && old.contains(focus))) morph(old, next);
   }
   if (box) box.scrollTop = near ? box.scrollHeight : top;
   if (focus !== document.activeElement && focus.isConnected) focus.focus({ preventScroll: true });
@@ -72,7 +72,7 @@ async function load(address, options) {
   if (out) location.reload();
   if (out) throw new Error(answer.status);
   const doc = new DOMParser().parseFromString(await answer.text(), "text/html");
-  if (!answer.ok) throw Object.assign(new Error(answer.status), { why: doc.querySelector("[data-why]")?.textContent });
+  if (!answer.ok) throw Object.assign(new Error(answer.status), { status: answer.status, why: doc.querySelector("[data-why]")?.textContent });
   offline(false);
   return doc;
 }
@@ -109,27 +109,38 @@ const refresh = gate(async () => {
 });
 /** The list alone: something happened in another chat. */
 const refreshList = gate(async () => {
-  patch(await load(page.dataset.chat ? `/chats?tab=${page.dataset.tab}` : location.href), LIST);
+  patch(await load(page.dataset.chat ? `/chats?${page.dataset.qs}` : location.href), LIST);
 });
 
 if (page) {
   const state = document.querySelector("[data-live-state]");
   let seq = Number(page.dataset.seq ?? 0);
   let wait = 500, late;
+  let typing = false;
+  const tellPresence = (socket) => {
+    if (page.dataset.chat && !simulator && socket?.readyState === 1) socket.send(JSON.stringify({ type: "presence", conversation_id: page.dataset.chat, state: document.hidden ? "left" : typing ? "typing" : "viewing" }));
+  };
+  let live;
   const connect = () => {
     const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/live${seq ? `?after=${seq}` : ""}`);
     socket.onopen = () => {
       wait = 500;
       clearTimeout(late);
       offline(false);
+      live = socket;
+      tellPresence(socket);
       if (state) { state.textContent = state.dataset.on; state.classList.remove("off"); }
       refresh();
     };
     socket.onmessage = (event) => {
       const line = JSON.parse(event.data);
       seq = line.seq;
-      if (!/^(message|conversation|label|alert)/.test(line.type)) return;
       const chat = page.dataset.chat, about = line.conversation_id;
+      if (line.type === "presence") {
+        if (about && about === chat && line.data.actor !== page.dataset.me) refresh();
+        return;
+      }
+      if (!/^(message|conversation|label|alert)/.test(line.type)) return;
       const mine = !about || about === chat;
       if (simulator ? mine || !chat : chat && mine) refresh();
       if (!simulator && (!mine || !chat || document.hidden)) refreshList();
@@ -144,7 +155,13 @@ if (page) {
     };
   };
   connect();
-  document.addEventListener("visibilitychange", () => { if (stale && !document.hidden) refresh(); });
+  document.addEventListener("visibilitychange", () => { tellPresence(live); if (stale && !document.hidden) refresh(); });
+  let still;
+  $("reply")?.addEventListener("input", () => {
+    clearTimeout(still);
+    still = setTimeout(() => { typing = false; tellPresence(live); }, 4000);
+    if (!typing && $("reply").value) { typing = true; tellPresence(live); }
+  });
   if (!simulator) setInterval(() => { if (!document.hidden) refreshList(); }, 60000); // the waiting clocks go on
 } else {
   addEventListener("offline", () => offline(true));
@@ -158,14 +175,85 @@ if (composer) {
   const keep = (text) => { if (text) localStorage.setItem(key, text); else localStorage.removeItem(key); };
   const zone = { hour: "2-digit", minute: "2-digit", timeZone: page.dataset.zone };
   let turn = Promise.resolve();
-  const send = (bubble, text, body) => {
+  const mode = () => composer.querySelector("[name=mode]:checked")?.value ?? "reply";
+  const button = composer.querySelector("[data-send]"), hint = $("reply-hint");
+  const placeholder = reply.placeholder;
+  const dress = () => {
+    const note = mode() === "note";
+    composer.classList.toggle("noting", note);
+    button.firstElementChild.textContent = note ? button.dataset.keep : button.dataset.send;
+    reply.placeholder = note ? reply.dataset.notePlaceholder : placeholder;
+  };
+  composer.addEventListener("change", dress);
+  dress();
+  // a file: chosen, pasted or dropped
+  const attached = composer.querySelector("[data-attached]"), chooser = composer.querySelector("[data-file]");
+  let file = null;
+  const attach = (next) => {
+    file = next ?? null;
+    composer.elements.canned.value = "";
+    attached.hidden = !file;
+    attached.querySelector("span").textContent = file?.name ?? "";
+    if (!file) chooser.value = "";
+  };
+  chooser.addEventListener("change", () => attach(chooser.files[0]));
+  attached.querySelector("button").onclick = () => attach(null);
+  reply.addEventListener("paste", (event) => { const [pasted] = event.clipboardData?.files ?? []; if (pasted) { event.preventDefault(); attach(pasted); } });
+  const thread = document.querySelector(".thread");
+  thread.addEventListener("dragover", (event) => { if (event.dataTransfer?.types.includes("Files")) event.preventDefault(); });
+  thread.addEventListener("drop", (event) => { const [dropped] = event.dataTransfer?.files ?? []; if (dropped) { event.preventDefault(); attach(dropped); } });
+  // answers kept ready: "/" at the beginning opens them
+  const list = composer.querySelector("[data-ready-list]");
+  let ready = null, at = 0;
+  const choose = (one) => {
+    reply.value = one.text;
+    list.hidden = true;
+    attach(null);
+    composer.elements.canned.value = one.id;
+    if (one.file) { attached.hidden = false; attached.querySelector("span").textContent = one.file; }
+    reply.dispatchEvent(new Event("input"));
+    reply.focus();
+  };
+  const offer = async () => {
+    const typed = /^\/([\w-]*)$/.exec(reply.value);
+    if (!typed || mode() === "note") { list.hidden = true; return; }
+    ready ??= fetch(composer.dataset.ready, { credentials: "same-origin" }).then((answer) => (answer.ok ? answer.json() : [])).catch(() => []);
+    const fits = (await ready).filter((one) => one.shortcut.startsWith(typed[1].toLowerCase())).slice(0, 8);
+    at = 0;
+    list.replaceChildren(...fits.map((one, index) => {
+      const item = document.createElement("li"), name = document.createElement("code"), words = document.createElement("span");
+      item.setAttribute("role", "option");
+      item.setAttribute("aria-selected", String(index === 0));
+      name.textContent = `/${one.shortcut}`;
+      words.textContent = one.text;
+      item.append(name, words);
+      item.onmousedown = (event) => { event.preventDefault(); choose(one); };
+      item.choose = () => choose(one);
+      return item;
+    }));
+    list.hidden = fits.length === 0;
+  };
+  reply.addEventListener("input", offer);
+  composer.querySelector("[data-slash]").onclick = () => { reply.value = "/"; reply.focus(); offer(); };
+  reply.addEventListener("keydown", (event) => {
+    if (list.hidden) return;
+    const items = [...list.children];
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") at = (at + (event.key === "ArrowDown" ? 1 : items.length - 1)) % items.length;
+    else if (event.key === "Enter" || event.key === "Tab") { event.preventDefault(); event.stopImmediatePropagation(); items[at].choose(); return; }
+    else if (event.key === "Escape") { list.hidden = true; event.stopImmediatePropagation(); return; }
+    else return;
+    event.preventDefault();
+    items.forEach((item, index) => item.setAttribute("aria-selected", String(index === at)));
+  });
+  const send = (bubble, text, body, action = composer.action) => {
     sending += 1;
     turn = turn.then(async () => {
       try {
-        await post(composer, body, () => bubble.remove());
+        await post({ action }, body, () => bubble.remove());
         if (!reply.value) keep("");
       } catch (error) {
         if (error.why) bubble.querySelector(".why").textContent = error.why;
+        if (error.status === 409) body.set("force", "1"); // somebody else has just answered: once more means yes
         bubble.classList.add("bad");
         bubble.querySelector(".tick").hidden = true;
         bubble.querySelector(".trouble").hidden = false;
@@ -177,29 +265,41 @@ if (composer) {
     });
   };
   reply.value ||= localStorage.getItem(key) ?? "";
-  reply.addEventListener("input", () => keep(reply.value));
+  let told;
+  reply.addEventListener("input", () => {
+    keep(reply.value);
+    clearTimeout(told);
+    told = setTimeout(() => { if (reply.value) hint.textContent = hint.dataset.draft; }, 800);
+  });
   composer.addEventListener("submit", (event) => {
+    if (event.submitter && "later" in event.submitter.dataset) return; // the page comes back with what waits
     event.preventDefault();
     const text = reply.value.trim();
-    if (!text) return;
+    if (!text && !file && !composer.elements.canned.value) return;
     composer.elements.token.value = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`; // one reply, however often it is tried
-    const body = fields(composer);
+    const chosen = file;
+    const body = chosen ? new FormData() : fields(composer);
+    if (chosen) for (const [name, value] of [["csrf", composer.elements.csrf.value], ["token", composer.elements.token.value], ["text", text], ["file", chosen]]) body.set(name, value);
+    else body.delete("send_at");
+    const action = chosen ? composer.dataset.fileAction : composer.action;
     const bubble = $("pending").content.firstElementChild.cloneNode(true);
-    bubble.querySelector(".words").textContent = text;
+    bubble.querySelector(".words").textContent = [chosen?.name, text].filter(Boolean).join("\n");
+    bubble.classList.toggle("noted", mode() === "note");
     bubble.querySelector("time").textContent = new Date().toLocaleTimeString("en-GB", zone).replace(":", ".");
     bubble.querySelector(".trouble button").onclick = () => {
       bubble.classList.remove("bad");
       bubble.querySelector(".tick").hidden = false;
       bubble.querySelector(".trouble").hidden = true;
       reply.focus();
-      send(bubble, text, body);
+      send(bubble, text, body, action);
     };
     $("end").before(bubble);
     toEnd();
     reply.value = "";
     reply.dispatchEvent(new Event("input"));
+    attach(null);
     reply.focus();
-    send(bubble, text, body);
+    send(bubble, text, body, action);
   });
 }
 
@@ -250,13 +350,26 @@ if (keys) {
     rows[here < 0 ? 0 : here + step]?.click();
   };
   const does = { j: () => go(1), k: () => go(-1), r: () => $("reply")?.focus(), "?": () => keys.showModal() };
+  const press = (key) => () => {
+    const target = document.querySelector(`[data-key="${key}"]`);
+    if (!target) return;
+    const menu = target.closest("[popover]");
+    if (menu && !menu.matches(":popover-open") && getComputedStyle(menu).display === "none") menu.showPopover();
+    if (target.type === "radio") { target.checked = true; target.dispatchEvent(new Event("change", { bubbles: true })); $("reply").focus(); }
+    else if (target.tagName === "BUTTON" && key === "e") target.click();
+    else target.focus();
+  };
+  for (const key of ["n", "e", "l", "a", "s"]) does[key] = press(key);
+  addEventListener("keydown", (event) => {
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") { event.preventDefault(); $("q")?.focus(); $("q")?.select(); }
+  });
   addEventListener("keydown", (event) => {
     if (!on.checked || event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.("input, textarea, select, dialog")) return;
     const act = does[event.key.toLowerCase()];
     if (act) { event.preventDefault(); act(); }
   });
   // the list stays where it was when another chat opens
-  const rows = $("chat-rows"), place = `rows:${page.dataset.tab}`;
+  const rows = $("chat-rows"), place = `rows:${page.dataset.qs}`;
   rows.scrollTop = Number(sessionStorage.getItem(place) ?? 0);
   rows.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
   addEventListener("pagehide", () => sessionStorage.setItem(place, rows.scrollTop));
@@ -278,6 +391,49 @@ addEventListener("click", (event) => {
 addEventListener("keydown", (event) => {
   if (event.key === "Escape" && menu?.open) { menu.open = false; menu.querySelector("summary").focus(); }
 });
+
+// How many a segment means, as it is typed.
+const expr = document.querySelector("[data-count]");
+if (expr) {
+  let soon;
+  const out = $("segment-count");
+  expr.addEventListener("input", () => {
+    clearTimeout(soon);
+    soon = setTimeout(async () => {
+      if (!expr.value.trim()) return;
+      const answer = await fetch(`${expr.dataset.count}?expr=${encodeURIComponent(expr.value)}`, { credentials: "same-origin" }).catch(() => null);
+      const said = await answer?.json().catch(() => null);
+      if (!said) return;
+      const words = document.createElement(answer.ok ? "b" : "span");
+      words.className = answer.ok ? "big" : "error";
+      words.textContent = answer.ok ? said.count : said.error.message;
+      out.replaceChildren(words);
+    }, 250);
+  });
+}
+
+// The app on a phone: notifications after a tap, never before.
+if ("serviceWorker" in navigator && isSecureContext) {
+  const main = $("main"), csrf = main?.dataset.csrf;
+  const tell = (method, subscription) => fetch("/api/push/subscriptions", { method, credentials: "same-origin", headers: { "content-type": "application/json", "x-csrf-token": csrf }, body: JSON.stringify(subscription.toJSON()) });
+  if (csrf) navigator.serviceWorker.register("/sw.js").then(async (registration) => {
+    const state = document.querySelector("[data-push-state]"), button = document.querySelector("[data-push]");
+    const there = await registration.pushManager?.getSubscription();
+    if (there) tell("POST", there).catch(() => {}); // browsers change them without a word
+    if (!state) return;
+    const ios = /iPhone|iPad/.test(navigator.userAgent) && !navigator.standalone;
+    if (!registration.pushManager) { state.textContent = ios ? state.dataset.ios : state.dataset.none; return; }
+    const show = (on) => { state.textContent = Notification.permission === "denied" ? state.dataset.denied : on ? state.dataset.on : state.dataset.off; button.hidden = on || Notification.permission === "denied"; };
+    show(Boolean(there));
+    button.onclick = async () => {
+      if (await Notification.requestPermission() !== "granted") { show(false); return; }
+      const { key } = await (await fetch("/api/push/key", { credentials: "same-origin" })).json();
+      const bytes = Uint8Array.from(atob(key.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
+      const subscription = await registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: bytes });
+      show((await tell("POST", subscription)).ok);
+    };
+  }).catch(() => {});
+}
 
 // A changed form asks before it is left.
 const form = $("package-form");

@@ -144,7 +144,7 @@ pub fn report(tx: &Tx<'_>, channel_id: i64, report: &Report<'_>) -> Result<(), S
     }
     if before.as_deref() != Some(report.status) {
         tx.audit("system", "channel.status", &format!("channel:{channel_id}"), report.status)?;
-        tx.emit("channel.status", None, json!({"channel_id": channel_id, "status": report.status}))?;
+        tx.emit("alert", None, json!({"kind": "channel_status", "channel_id": channel_id, "status": report.status}))?;
         tx.wake_outbox();
         if matches!(report.status, "FAILED" | "STOPPED") {
             tx.emit("alert", None, json!({"kind": "whatsapp_down", "status": report.status}))?;

@@ -169,7 +169,7 @@ pub fn received(tx: &Tx<'_>, conversation: &Conversation, message_id: i64, at: i
     tx.prepare_cached(
         "UPDATE conversation SET unread_count = unread_count + 1, last_in_id = max(ifnull(last_in_id, 0), ?2), last_in_at = max(ifnull(last_in_at, 0), ?3),
            last_message_id = CASE WHEN ?3 >= last_at THEN ?2 ELSE last_message_id END, last_at = max(last_at, ?3),
-           turn_due_at = ifnull(?4, turn_due_at), waiting_since_at = CASE WHEN ?5 THEN ifnull(waiting_since_at, ?6) ELSE waiting_since_at END WHERE id = ?1",
+           turn_due_at = ifnull(?4, turn_due_at), snoozed_until_at = NULL, resolved_at = NULL, waiting_since_at = CASE WHEN ?5 THEN ifnull(waiting_since_at, ?6) ELSE waiting_since_at END WHERE id = ?1",
     )?
     .execute((conversation.id, message_id, at, due, waits, tx.now_ms))?;
     if due.is_some() {
@@ -188,7 +188,7 @@ pub fn wrote(tx: &Tx<'_>, conversation_id: i64, message_id: i64, at: i64) -> Res
 /// A person has answered: nobody waits, everything is read, the bot has no turn, open escalations are settled.
 pub fn answered_by_person(tx: &Tx<'_>, conversation_id: i64, actor: &str) -> Result<(), StoreError> {
     tx.execute(
-        "UPDATE conversation SET waiting_since_at = NULL, unread_count = 0, turn_due_at = NULL, low_confidence = 0, answered_id = ifnull(last_in_id, answered_id) WHERE id = ?1",
+        "UPDATE conversation SET waiting_since_at = NULL, late_told_at = NULL, unread_count = 0, turn_due_at = NULL, low_confidence = 0, answered_id = ifnull(last_in_id, answered_id) WHERE id = ?1",
         [conversation_id],
     )?;
     super::escalation::resolve(tx, conversation_id, actor)
@@ -203,20 +203,76 @@ pub fn mark_read(tx: &Tx<'_>, conversation_id: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Joins `from` into `into`: rows move, the further phase and the older waiting clock win.
-pub fn join(tx: &Tx<'_>, into: i64, from: i64) -> Result<(), StoreError> {
-    for sql in [
-        "UPDATE message SET conversation_id = ?1 WHERE conversation_id = ?2",
-        "UPDATE outbox SET conversation_id = ?1 WHERE conversation_id = ?2",
-        "UPDATE turn SET conversation_id = ?1 WHERE conversation_id = ?2",
-        "UPDATE phase_transition SET conversation_id = ?1 WHERE conversation_id = ?2",
-        "UPDATE escalation SET conversation_id = ?1 WHERE conversation_id = ?2",
-        "UPDATE handover SET conversation_id = ?1 WHERE conversation_id = ?2",
-        "UPDATE touch SET conversation_id = ?1 WHERE conversation_id = ?2",
-    ] {
-        tx.execute(sql, (into, from))?;
+/// Puts a conversation off until a time, or (none) brings it back. Out of the lists, and nobody's clock runs, until then.
+pub fn snooze(tx: &Tx<'_>, conversation_id: i64, until: Option<i64>, actor: &str) -> Result<(), StoreError> {
+    tx.execute("UPDATE conversation SET snoozed_until_at = ?2 WHERE id = ?1", (conversation_id, until))?;
+    tx.audit(actor, if until.is_some() { "conversation.snoozed" } else { "conversation.woken" }, &format!("conv_{conversation_id}"), &json!({"until": until}).to_string())?;
+    tx.emit("conversation.updated", Some(conversation_id), json!({"snoozed_until": until}))
+}
+
+/// Whether a put-off conversation or a reply kept for later is due.
+pub fn anything_due(connection: &Connection, now_ms: i64) -> Result<bool, StoreError> {
+    let due: i64 = connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM conversation WHERE snoozed_until_at IS NOT NULL AND snoozed_until_at <= ?1) OR EXISTS (SELECT 1 FROM later WHERE done_at IS NULL AND send_at <= ?1)",
+        )?
+        .query_row([now_ms], |row| row.get(0))?;
+    Ok(due != 0)
+}
+
+/// Brings back what was put off until now.
+pub fn wake_snoozed(tx: &Tx<'_>, limit: usize) -> Result<(), StoreError> {
+    let mut query = tx.prepare_cached("SELECT id, assignee_id FROM conversation WHERE snoozed_until_at IS NOT NULL AND snoozed_until_at <= ?1 LIMIT ?2")?;
+    let due: Vec<(i64, Option<i64>)> = query.query_map((tx.now_ms, limit as i64), |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    for (id, user_id) in due {
+        snooze(tx, id, None, "system")?;
+        tx.emit("alert", Some(id), json!({"kind": "snooze_over", "user_id": user_id}))?;
     }
-    let (Some(kept), Some(gone)) = (find(tx, into)?, find(tx, from)?) else { return Ok(()) };
+    Ok(())
+}
+
+/// Stands on top of its holder's list, or no longer.
+pub fn pin(tx: &Tx<'_>, conversation_id: i64, pinned: bool) -> Result<(), StoreError> {
+    tx.execute("UPDATE conversation SET pinned_at = CASE WHEN ?2 THEN ?3 END WHERE id = ?1", (conversation_id, pinned, tx.now_ms))?;
+    tx.emit("conversation.updated", Some(conversation_id), json!({"pinned": pinned}))
+}
+
+/// Shows as unread again, so that it is not forgotten.
+pub fn mark_unread(tx: &Tx<'_>, conversation_id: i64) -> Result<(), StoreError> {
+    tx.execute("UPDATE conversation SET unread_count = max(unread_count, 1) WHERE id = ?1", [conversation_id])?;
+    tx.emit("conversation.updated", Some(conversation_id), json!({"unread": 1}))
+}
+
+/// Done: nobody waits any more, the bot takes what comes next.
+pub fn resolve(tx: &Tx<'_>, conversation_id: i64, actor: &str, asks: bool) -> Result<bool, StoreError> {
+    if !super::handover::give_back(tx, conversation_id, actor, asks)? {
+        return Ok(false);
+    }
+    tx.execute("UPDATE conversation SET resolved_at = ?2, unread_count = 0, snoozed_until_at = NULL WHERE id = ?1", (conversation_id, tx.now_ms))?;
+    tx.audit(actor, "conversation.resolved", &format!("conv_{conversation_id}"), "")?;
+    tx.count("resolved", 1);
+    tx.emit("conversation.updated", Some(conversation_id), json!({"resolved": true}))?;
+    Ok(true)
+}
+
+/// Tables whose rows belong to a conversation and move with it.
+const OWNED: [&str; 13] =
+    ["message", "outbox", "turn", "phase_transition", "escalation", "handover", "touch", "promise", "objection", "satisfaction", "llm_call", "note", "later"];
+
+/// Row ids that moved, by table.
+pub type Joined = std::collections::BTreeMap<String, Vec<i64>>;
+
+/// Joins `from` into `into`: rows move, the further phase and the older waiting clock win. Returns what moved.
+pub fn join(tx: &Tx<'_>, into: i64, from: i64) -> Result<Joined, StoreError> {
+    let mut moved = Joined::new();
+    for table in OWNED {
+        let mut query = tx.prepare_cached(&format!("UPDATE {table} SET conversation_id = ?1 WHERE conversation_id = ?2 RETURNING id"))?;
+        let rows: Vec<i64> = query.query_map((into, from), |row| row.get(0))?.collect::<Result<_, _>>()?;
+        if !rows.is_empty() {
+            moved.insert(table.to_owned(), rows);
+        }
+    }
+    let (Some(kept), Some(gone)) = (find(tx, into)?, find(tx, from)?) else { return Ok(moved) };
     super::phase::advance(tx, into, kept.phase, gone.phase, None, "merged", "system")?;
     tx.execute(
         "UPDATE conversation SET
@@ -227,10 +283,31 @@ pub fn join(tx: &Tx<'_>, into: i64, from: i64) -> Result<(), StoreError> {
            turn_due_at = ifnull(conversation.turn_due_at, o.turn_due_at), waiting_since_at = ifnull(conversation.waiting_since_at, o.waiting_since_at),
            package_code = ifnull(conversation.package_code, o.package_code), party_size = ifnull(conversation.party_size, o.party_size),
            month = ifnull(conversation.month, o.month), first_code = ifnull(o.first_code, conversation.first_code), last_code = ifnull(conversation.last_code, o.last_code),
-           handler = CASE WHEN o.handler = 'user' THEN 'user' ELSE conversation.handler END, assignee_id = ifnull(conversation.assignee_id, o.assignee_id)
+           handler = CASE WHEN o.handler = 'user' THEN 'user' ELSE conversation.handler END, assignee_id = ifnull(conversation.assignee_id, o.assignee_id), held_by = ifnull(conversation.held_by, o.held_by)
          FROM conversation o WHERE conversation.id = ?1 AND o.id = ?2",
         (into, from),
     )?;
-    tx.execute("UPDATE conversation SET merged_into = ?1, turn_due_at = NULL, waiting_since_at = NULL, unread_count = 0, assignee_id = NULL WHERE id = ?2", (into, from))?;
-    tx.emit("conversation.updated", Some(into), json!({"merged_from": format!("conv_{from}")}))
+    tx.execute("UPDATE conversation SET merged_into = ?1, turn_due_at = NULL, waiting_since_at = NULL, unread_count = 0, assignee_id = NULL, held_by = NULL WHERE id = ?2", (into, from))?;
+    tx.emit("conversation.updated", Some(into), json!({"merged_from": format!("conv_{from}")}))?;
+    Ok(moved)
+}
+
+/// Takes a [`join`] back: the rows it moved return, and both conversations show their own last message again.
+pub fn part(tx: &Tx<'_>, into: i64, from: i64, moved: &Joined) -> Result<(), StoreError> {
+    for (table, rows) in moved.iter().filter(|(table, _)| OWNED.contains(&table.as_str())) {
+        let rows = serde_json::Value::from(rows.clone()).to_string();
+        tx.execute(&format!("UPDATE {table} SET conversation_id = ?2 WHERE conversation_id = ?1 AND id IN (SELECT value FROM json_each(?3))"), (into, from, rows))?;
+    }
+    tx.execute("UPDATE conversation SET merged_into = NULL WHERE id = ?1", [from])?;
+    for id in [into, from] {
+        tx.execute(
+            "UPDATE conversation SET last_message_id = (SELECT m.id FROM message m WHERE m.conversation_id = ?1 ORDER BY m.at DESC, m.id DESC LIMIT 1),
+               last_in_id = (SELECT max(m.id) FROM message m WHERE m.conversation_id = ?1 AND m.direction = 'in'),
+               last_in_at = (SELECT max(m.at) FROM message m WHERE m.conversation_id = ?1 AND m.direction = 'in'),
+               last_at = ifnull((SELECT max(m.at) FROM message m WHERE m.conversation_id = ?1), last_at) WHERE id = ?1",
+            [id],
+        )?;
+        tx.emit("conversation.updated", Some(id), json!({"parted": true}))?;
+    }
+    Ok(())
 }

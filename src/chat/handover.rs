@@ -1,69 +1,30 @@
 //! Who has a conversation, the bot or a person, and every change of it.
 
 use super::conversation::{self, Conversation};
+use super::assignment::{self, Holder};
 use super::outbox;
 use crate::db::StoreError;
 use crate::db::writer::Tx;
-use rusqlite::OptionalExtension;
 use serde_json::json;
 
-/// Gives a conversation to a person: the bot is silent from here on and what it had queued is taken back.
+/// Gives a conversation to a person: the bot is silent from here on and what it had queued is taken back. If nobody has it,
+/// `who` has it now.
 ///
-/// `user_id` none: somebody writes from the phone. `reason`: taken, phone_reply, escalation, assigned.
-pub fn to_person(tx: &Tx<'_>, conversation: &Conversation, user_id: Option<i64>, reason: &str) -> Result<(), StoreError> {
-    let to = user_id.map_or("user".to_owned(), |id| format!("user:{id}"));
+/// `who` none: somebody writes from the phone. `reason`: taken, phone_reply, assigned, dealt.
+pub fn to_person(tx: &Tx<'_>, conversation: &Conversation, who: Option<&Holder>, reason: &str) -> Result<(), StoreError> {
+    let to = who.map_or("user", |who| who.actor.as_str());
     outbox::cancel_bot_rows(tx, conversation.id, "person_took_over")?;
     if conversation.by_bot {
-        row(tx, conversation, "bot", &to, reason)?;
+        row(tx, conversation, "bot", to, reason)?;
     }
     tx.execute(
-        "UPDATE conversation SET handler = 'user', handler_at = ?2, assignee_id = ifnull(?3, assignee_id), turn_due_at = NULL WHERE id = ?1",
-        (conversation.id, tx.now_ms, user_id),
+        "UPDATE conversation SET handler = 'user', handler_at = ?2, held_by = ifnull(held_by, ?3), assignee_id = CASE WHEN held_by IS NULL THEN ?4 ELSE assignee_id END,
+           turn_due_at = NULL, resolved_at = NULL WHERE id = ?1",
+        (conversation.id, tx.now_ms, who.map(|who| &who.actor), who.and_then(|who| who.user_id)),
     )?;
-    tx.emit("conversation.updated", Some(conversation.id), json!({"handler": "user", "assignee": user_id}))
-}
-
-/// Why a handover did not happen.
-#[derive(Debug, thiserror::Error)]
-pub enum AssignError {
-    /// No such conversation.
-    #[error("no such conversation")]
-    NoSuchConversation,
-    /// Somebody else has it.
-    #[error("{0} has it")]
-    Taken(String),
-    /// The store.
-    #[error(transparent)]
-    Db(#[from] StoreError),
-}
-
-/// Gives a conversation to a user, or to whoever of the team takes it first (`user_id` none), with a note. One transaction:
-/// of two who want it at once, the second is told who has it.
-pub fn assign(tx: &Tx<'_>, id: i64, user_id: Option<i64>, note: Option<&str>, actor: &str) -> Result<(), AssignError> {
-    let conversation = conversation::find(tx, id)?.ok_or(AssignError::NoSuchConversation)?;
-    let holder: Option<(i64, String)> = tx
-        .prepare_cached("SELECT u.id, u.name FROM conversation v JOIN user u ON u.id = v.assignee_id WHERE v.id = ?1 AND v.handler = 'user'")
-        .map_err(StoreError::from)?
-        .query_row([conversation.id], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()
-        .map_err(StoreError::from)?;
-    if let Some((holder_id, name)) = &holder
-        && user_id != Some(*holder_id)
-    {
-        return Err(AssignError::Taken(name.clone()));
-    }
-    let was_bot = conversation.by_bot;
-    to_person(tx, &conversation, user_id, "assigned")?;
-    if !was_bot && holder.is_none() {
-        let to = user_id.map_or("user".to_owned(), |id| format!("user:{id}"));
-        row(tx, &conversation, actor, &to, "assigned")?;
-    }
-    if let Some(note) = note {
-        tx.execute("UPDATE handover SET note = ?2 WHERE id = (SELECT max(id) FROM handover WHERE conversation_id = ?1)", (conversation.id, note)).map_err(StoreError::from)?;
-    }
-    tx.execute("UPDATE conversation SET waiting_since_at = ifnull(waiting_since_at, ?2) WHERE id = ?1", (conversation.id, tx.now_ms)).map_err(StoreError::from)?;
-    tx.emit("alert", Some(conversation.id), json!({"kind": "handover", "assignee": user_id, "note": note}))?;
-    Ok(())
+    let held_by = assignment::holder(tx, conversation.id)?;
+    let name = held_by.as_deref().map(|actor| assignment::actor_name(tx, actor)).transpose()?;
+    tx.emit("conversation.updated", Some(conversation.id), json!({"handler": "user", "held_by": held_by, "assignee": name}))
 }
 
 /// Gives a conversation back to the bot. `due`: unanswered messages get their turn at once.
@@ -73,11 +34,11 @@ pub fn to_bot(tx: &Tx<'_>, id: i64, actor: &str, reason: &str) -> Result<bool, S
         row(tx, &conversation, actor, "bot", reason)?;
     }
     tx.execute(
-        "UPDATE conversation SET handler = 'bot', handler_at = ?2, assignee_id = NULL, waiting_since_at = NULL, low_confidence = 0, answered_id = ifnull(last_in_id, answered_id) WHERE id = ?1",
+        "UPDATE conversation SET handler = 'bot', handler_at = ?2, assignee_id = NULL, held_by = NULL, pinned_at = NULL, late_told_at = NULL, waiting_since_at = NULL, low_confidence = 0, answered_id = ifnull(last_in_id, answered_id) WHERE id = ?1",
         (id, tx.now_ms),
     )?;
     super::escalation::resolve(tx, id, actor)?;
-    tx.emit("conversation.updated", Some(id), json!({"handler": "bot"}))?;
+    tx.emit("conversation.updated", Some(id), json!({"handler": "bot", "held_by": null, "assignee": null}))?;
     Ok(true)
 }
 
@@ -91,7 +52,8 @@ pub fn give_back(tx: &Tx<'_>, id: i64, actor: &str, asks: bool) -> Result<bool, 
     Ok(done)
 }
 
-fn row(tx: &Tx<'_>, conversation: &Conversation, from: &str, to: &str, reason: &str) -> Result<(), StoreError> {
+/// Writes a change of hands down.
+pub fn row(tx: &Tx<'_>, conversation: &Conversation, from: &str, to: &str, reason: &str) -> Result<(), StoreError> {
     let waited = conversation.waiting_since_at.map(|since| (tx.now_ms - since).max(0));
     tx.execute(
         "INSERT INTO handover (conversation_id, at, from_handler, to_handler, reason, waited_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",

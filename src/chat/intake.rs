@@ -77,7 +77,7 @@ pub fn take(tx: &Tx<'_>, delivery: &Delivery, raw: &[u8], rules: Rules) -> Resul
         Inbound::LabelChat { label_id, name, party, added } => {
             let contact_id = identity::resolve(tx, channel_id, party)?;
             let own = channel::find(tx, channel_id)?.and_then(|channel| channel.phone);
-            label::record(tx, channel_id, label_id, name.as_deref(), contact_id, *added, own.as_deref())?;
+            label::record(tx, channel_id, label_id, name.as_deref(), contact_id, &party.chat_id, *added, own.as_deref())?;
             Ok(Receipt::Updated)
         }
         Inbound::Session { status, timelock, capping, phone, lid } => {

@@ -125,7 +125,7 @@ fn tell(tx: &Tx<'_>, media_id: i64) -> Result<(), StoreError> {
     let message: Option<(i64, i64)> =
         tx.query_row("SELECT id, conversation_id FROM message WHERE media_id = ?1 AND direction = 'in' LIMIT 1", [media_id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     if let Some((id, conversation_id)) = message {
-        tx.emit("message.media", Some(conversation_id), serde_json::json!({"message_id": id}))?;
+        tx.emit("message.status", Some(conversation_id), serde_json::json!({"message_id": id, "changed": true}))?;
     }
     Ok(())
 }

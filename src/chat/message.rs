@@ -170,10 +170,11 @@ pub fn edit(tx: &Tx<'_>, message: &Known, text: Option<&str>, at: i64) -> Result
     if let Some(text) = text {
         tx.execute("INSERT INTO message_edit (message_id, old_text, at) SELECT id, text, ?2 FROM message WHERE id = ?1 AND text IS NOT ?3", (message.id, at, text))?;
         tx.execute("UPDATE message SET text = ?2 WHERE id = ?1", (message.id, text))?;
+        crate::people::search::reworded(tx, message.id)?;
     }
     tx.execute("UPDATE message SET edited_at = ?2 WHERE id = ?1", (message.id, at))?;
     tx.audit("customer", "message.edited", &format!("msg_{}", message.id), &audit::digest(text.unwrap_or("")))?;
-    tx.emit("message.edited", Some(message.conversation_id), json!({"message_id": message.id}))
+    tx.emit("message.status", Some(message.conversation_id), json!({"message_id": message.id, "changed": true}))
 }
 
 /// The sender took it back: it stays in the store, struck out.
@@ -181,7 +182,7 @@ pub fn revoke(tx: &Tx<'_>, message: &Known, at: i64) -> Result<(), StoreError> {
     let changed = tx.execute("UPDATE message SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL", (message.id, at))?;
     if changed > 0 {
         tx.audit("customer", "message.revoked", &format!("msg_{}", message.id), "")?;
-        tx.emit("message.edited", Some(message.conversation_id), json!({"message_id": message.id, "revoked": true}))?;
+        tx.emit("message.status", Some(message.conversation_id), json!({"message_id": message.id, "revoked": true}))?;
     }
     Ok(())
 }
@@ -201,5 +202,5 @@ pub fn set_extra(tx: &Tx<'_>, message: &Known, path: &str, value: Option<Value>)
         )?,
         None => tx.execute("UPDATE message SET extra = json_remove(extra, ?2) WHERE id = ?1 AND extra IS NOT NULL", (message.id, path))?,
     };
-    tx.emit("message.edited", Some(message.conversation_id), json!({"message_id": message.id}))
+    tx.emit("message.status", Some(message.conversation_id), json!({"message_id": message.id, "changed": true}))
 }

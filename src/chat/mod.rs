@@ -1,5 +1,7 @@
 //! Chats: channels (our numbers), conversations, messages and everything that happens to them.
 
+pub mod assignment;
+pub mod canned;
 pub mod channel;
 pub mod conversation;
 pub mod early;
@@ -8,11 +10,14 @@ pub mod faq;
 pub mod flow;
 pub mod handover;
 pub mod inbound;
+pub mod inbox;
 pub mod intake;
 pub mod knowledge;
+pub mod later;
 pub mod llm_call;
 pub mod media;
 pub mod message;
+pub mod note;
 pub mod objection;
 pub mod outbox;
 pub mod phase;

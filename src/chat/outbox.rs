@@ -230,6 +230,33 @@ pub fn say(tx: &Tx<'_>, conversation: &Conversation, author: Author, text: &str,
     Ok(message_id)
 }
 
+/// Puts a file, with words beneath it, into a conversation and its queue; returns the message id.
+pub fn show(tx: &Tx<'_>, conversation: &Conversation, author: Author, media_id: i64, caption: &str, priority: Priority) -> Result<i64, StoreError> {
+    let mime: String = tx.query_row("SELECT mime FROM media WHERE id = ?1", [media_id], |row| row.get(0))?;
+    let kind = match mime.split('/').next() {
+        Some("image") => "image",
+        Some("video") => "video",
+        _ => "document",
+    };
+    let new = Outgoing {
+        conversation_id: conversation.id,
+        channel_id: conversation.channel_id,
+        author,
+        kind,
+        text: (!caption.is_empty()).then_some(caption),
+        media_id: Some(media_id),
+        extra: None,
+        render: None,
+        generation: None,
+        turn_id: None,
+        campaign_code: None,
+        priority,
+    };
+    let message_id = enqueue(tx, &new)?;
+    conversation::wrote(tx, conversation.id, message_id, tx.now_ms)?;
+    Ok(message_id)
+}
+
 /// A row as the queue thread needs it.
 #[derive(Clone, Debug)]
 pub struct Item {

@@ -1,6 +1,7 @@
 //! A person's reply from the dashboard or through the API: once per form, never with a foreign account in it, and from
 //! then on the bot is silent.
 
+use super::assignment::Holder;
 use super::message::Author;
 use super::outbox::{self, Priority};
 use super::{conversation, handover};
@@ -25,6 +26,8 @@ pub struct Reply {
     pub user_id: Option<i64>,
     /// The form's or caller's token: the same one again says nothing again.
     pub token: Option<String>,
+    /// A file that goes along; the words are then its caption.
+    pub media_id: Option<i64>,
 }
 
 /// Why it was not queued.
@@ -39,28 +42,44 @@ pub enum ReplyError {
     /// An account number that is not the agency's.
     #[error("text: {0} is not one of the agency's accounts; add it under Settings or take it out")]
     UnknownAccount(String),
+    /// A time that has passed, or is too far ahead.
+    #[error("send_at: a time within the next 90 days")]
+    BadTime,
     /// The store.
     #[error(transparent)]
     Db(#[from] StoreError),
 }
 
-/// Queues a reply; its message row, or `None` when its token has been seen.
-pub fn send(tx: &Tx<'_>, reply: &Reply, accounts: &[String]) -> Result<Option<i64>, ReplyError> {
-    let text = reply.text.trim();
+/// The words as they go out, if they may.
+pub fn checked<'a>(text: &'a str, accounts: &[String]) -> Result<&'a str, ReplyError> {
+    let text = text.trim();
     if text.is_empty() || text.chars().count() > LONGEST {
         return Err(ReplyError::BadText);
     }
-    if let Some(foreign) = guard::foreign_accounts(text, accounts).into_iter().next() {
-        return Err(ReplyError::UnknownAccount(foreign));
+    match guard::foreign_accounts(text, accounts).into_iter().next() {
+        Some(foreign) => Err(ReplyError::UnknownAccount(foreign)),
+        None => Ok(text),
     }
+}
+
+/// Queues a reply; its message row, or `None` when its token has been seen.
+pub fn send(tx: &Tx<'_>, reply: &Reply, accounts: &[String]) -> Result<Option<i64>, ReplyError> {
+    let text = match reply.media_id {
+        Some(_) if reply.text.trim().is_empty() => "",
+        _ => checked(&reply.text, accounts)?,
+    };
     let conversation = conversation::find(tx, reply.conversation_id)?.ok_or(ReplyError::NoSuchConversation)?;
     if let Some(token) = &reply.token
         && !first_time(tx, token)?
     {
         return Ok(None);
     }
-    handover::to_person(tx, &conversation, reply.user_id, "taken")?;
-    let message_id = outbox::say(tx, &conversation, Author::User(reply.user_id), text, Priority::Person)?;
+    let who = Holder { actor: reply.actor.clone(), user_id: reply.user_id };
+    handover::to_person(tx, &conversation, Some(&who), "taken")?;
+    let message_id = match reply.media_id {
+        Some(media_id) => outbox::show(tx, &conversation, Author::User(reply.user_id), media_id, text, Priority::Person)?,
+        None => outbox::say(tx, &conversation, Author::User(reply.user_id), text, Priority::Person)?,
+    };
     conversation::answered_by_person(tx, conversation.id, &reply.actor)?;
     Ok(Some(message_id))
 }

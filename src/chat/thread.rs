@@ -1,7 +1,8 @@
-//! Reading chats: the list, one thread, and a conversation whole for the API. Pages and APIs ask here.
+//! Reading one chat: its thread, and the conversation whole for the API. Pages and APIs ask here; lists are in `inbox`.
 
 use super::intake::extra_of;
-use super::{conversation, escalation};
+use super::inbox::{self, Scope};
+use super::{conversation, escalation, note};
 use crate::db::StoreError;
 use crate::kernel::date;
 use crate::kernel::phone::Phone;
@@ -9,104 +10,6 @@ use chrono_tz::Tz;
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::Serialize;
 use serde_json::{Value, json};
-
-/// A row of the list of chats.
-#[derive(Clone, Debug, Serialize)]
-pub struct Listed {
-    /// Conversation id.
-    pub id: i64,
-    /// Contact id (picks the avatar's colour).
-    pub contact_id: i64,
-    /// Best name known.
-    pub name: Option<String>,
-    /// Digits of the phone, when known.
-    pub phone: Option<String>,
-    /// Phase.
-    pub phase: String,
-    /// `bot` or `user`.
-    pub handler: String,
-    /// Who of the team has it.
-    pub assignee: Option<String>,
-    /// Since when a person is awaited, unix ms.
-    pub waiting_since_at: Option<i64>,
-    /// Unread messages.
-    pub unread: i64,
-    /// Last line.
-    pub last_text: Option<String>,
-    /// Kind of the last message.
-    pub last_kind: Option<String>,
-    /// Status of the last message.
-    pub last_status: Option<String>,
-    /// Direction of the last message.
-    pub last_direction: Option<String>,
-    /// Time of the last message, unix ms.
-    pub last_at: i64,
-    /// From the phone simulator.
-    pub simulated: bool,
-}
-
-/// Which chats to list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tab {
-    /// All.
-    All,
-    /// Somebody waits for a person.
-    Waiting,
-    /// Handled by a person.
-    Handed,
-    /// Handled by the bot.
-    Bot,
-    /// Mine.
-    Mine(i64),
-}
-
-const LISTED: &str = "SELECT v.id, v.contact_id, c.name, (SELECT value FROM identity i WHERE i.contact_id = c.id AND i.kind = 'phone' LIMIT 1) AS phone, v.phase, v.handler,
-    u.name AS assignee, v.waiting_since_at, v.unread_count, m.text, m.kind, m.status, m.direction, v.last_at, h.kind = 'simulator' AS simulated
-    FROM conversation v JOIN contact c ON c.id = v.contact_id JOIN channel h ON h.id = v.channel_id
-    LEFT JOIN message m ON m.id = v.last_message_id LEFT JOIN user u ON u.id = v.assignee_id WHERE v.merged_into IS NULL";
-
-fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
-    let text: Option<String> = row.get(9)?;
-    Ok(Listed {
-        id: row.get(0)?,
-        contact_id: row.get(1)?,
-        name: row.get(2)?,
-        phone: row.get(3)?,
-        phase: row.get(4)?,
-        handler: row.get(5)?,
-        assignee: row.get(6)?,
-        waiting_since_at: row.get(7)?,
-        unread: row.get(8)?,
-        last_text: text.map(|text| crate::kernel::text::preview(&text, 120)),
-        last_kind: row.get(10)?,
-        last_status: row.get(11)?,
-        last_direction: row.get(12)?,
-        last_at: row.get(13)?,
-        simulated: row.get(14)?,
-    })
-}
-
-/// A page of chats before the point (time, id), newest first; the waiting ones longest first.
-pub fn list(connection: &Connection, tab: Tab, before: Option<(i64, i64)>, limit: usize) -> Result<Vec<Listed>, StoreError> {
-    let (at, id) = before.unwrap_or((i64::MAX, i64::MAX));
-    let (filter, own) = match tab {
-        Tab::All => (" AND (v.last_at, v.id) < (?1, ?2) AND ?3 = 0 ORDER BY v.last_at DESC, v.id DESC LIMIT ?4", 0),
-        Tab::Waiting => (" AND v.waiting_since_at IS NOT NULL AND ?1 > 0 AND ?2 > 0 AND ?3 = 0 ORDER BY v.waiting_since_at, v.id LIMIT ?4", 0),
-        Tab::Handed => (" AND v.handler = 'user' AND (v.last_at, v.id) < (?1, ?2) AND ?3 = 0 ORDER BY v.last_at DESC, v.id DESC LIMIT ?4", 0),
-        Tab::Bot => (" AND v.handler = 'bot' AND (v.last_at, v.id) < (?1, ?2) AND ?3 = 0 ORDER BY v.last_at DESC, v.id DESC LIMIT ?4", 0),
-        Tab::Mine(user) => (" AND (v.last_at, v.id) < (?1, ?2) AND v.assignee_id = ?3 ORDER BY v.last_at DESC, v.id DESC LIMIT ?4", user),
-    };
-    let sql = [LISTED, filter].concat();
-    let mut query = connection.prepare_cached(&sql)?;
-    let rows = query.query_map((at, id, own, limit as i64), listed)?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// One row of the list.
-pub fn one(connection: &Connection, id: i64) -> Result<Option<Listed>, StoreError> {
-    let sql = [LISTED, " AND v.id = ?1"].concat();
-    Ok(connection.prepare_cached(&sql)?.query_row([id], listed).optional()?)
-}
 
 /// A bubble.
 #[derive(Clone, Debug, Serialize)]
@@ -219,6 +122,17 @@ pub fn message(connection: &Connection, id: i64) -> Result<Option<Bubble>, Store
     Ok(connection.prepare_cached(&sql)?.query_row([id], bubble).optional()?)
 }
 
+/// Who else of the team wrote in a conversation after message `seen`: a reply that crosses another should not go out unseen.
+pub fn answered_since(connection: &Connection, conversation_id: i64, seen: i64, user_id: i64) -> Result<Option<String>, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT ifnull(u.name, m.author) FROM message m LEFT JOIN user u ON u.id = m.user_id
+             WHERE m.conversation_id = ?1 AND m.id > ?2 AND m.direction = 'out' AND m.author IN ('user', 'phone') AND m.user_id IS NOT ?3 ORDER BY m.id DESC LIMIT 1",
+        )?
+        .query_row((conversation_id, seen, user_id), |row| row.get(0))
+        .optional()?)
+}
+
 /// Phase moves and handovers for the thread's centred lines: (at, kind, from, to, detail).
 pub fn marks(connection: &Connection, conversation_id: i64, from_at: i64) -> Result<Vec<(i64, String, String, String, String)>, StoreError> {
     let mut query = connection.prepare_cached(
@@ -238,9 +152,9 @@ pub fn counts(connection: &Connection) -> Result<(i64, i64), StoreError> {
 
 /// A conversation, as `GET /api/conversations/{id}` gives it: its newest `limit` messages, or those before message
 /// `before`; `older_before` is what to ask with for the page before this one, null on the first.
-pub fn export(connection: &Connection, id: i64, zone: Tz, before: Option<i64>, limit: usize) -> Result<Option<Value>, StoreError> {
+pub fn export(connection: &Connection, id: i64, scope: &Scope, zone: Tz, before: Option<i64>, limit: usize) -> Result<Option<Value>, StoreError> {
     let Some(found) = conversation::find(connection, id)? else { return Ok(None) };
-    let Some(row) = one(connection, found.id)? else { return Ok(None) };
+    let Some(row) = inbox::one(connection, found.id, scope)? else { return Ok(None) };
     let time = |at: i64| date::rfc3339(at, zone);
     let all = |sql: &str, f: fn(&Row<'_>, &dyn Fn(i64) -> String) -> rusqlite::Result<Value>| -> Result<Vec<Value>, StoreError> {
         let mut query = connection.prepare_cached(sql)?;
@@ -291,12 +205,16 @@ pub fn export(connection: &Connection, id: i64, zone: Tz, before: Option<i64>, l
     let handovers = all("SELECT at, from_handler, to_handler, reason, waited_ms FROM handover WHERE conversation_id = ?1 ORDER BY id", |r, time| {
         Ok(json!({"at": time(r.get(0)?), "from": r.get::<_, String>(1)?, "to": r.get::<_, String>(2)?, "reason": r.get::<_, String>(3)?, "waited_ms": r.get::<_, Option<i64>>(4)?}))
     })?;
-    let labels: Vec<String> = crate::people::label::of_contact(connection, found.contact_id)?.into_iter().map(|(name, _)| name).collect();
+    let labels: Vec<String> = crate::people::label::of_contact(connection, found.contact_id)?.into_iter().map(|label| label.name).collect();
+    let notes: Vec<Value> = note::of_conversation(connection, found.id)?
+        .into_iter()
+        .map(|note| json!({"id": note.id, "text": note.text, "by": note.author, "at": time(note.at), "pinned": note.pinned}))
+        .collect();
     let open: Vec<String> = escalation::open(connection, found.id)?.into_iter().map(|(reason, ..)| reason).collect();
     Ok(Some(json!({
         "id": format!("conv_{}", found.id), "contact": {"id": found.contact_id, "name": row.name, "phone": row.phone.as_deref().and_then(Phone::from_digits).map(|p| p.e164())},
-        "phase": found.phase, "handler": row.handler, "assignee": row.assignee, "package_code": found.package_code, "party_size": found.party_size, "month": found.month,
+        "phase": found.phase, "handler": row.handler, "assignee": row.assignee, "held_by": row.held_by, "package_code": found.package_code, "party_size": found.party_size, "month": found.month,
         "language": found.language, "unread": row.unread, "waiting_since": found.waiting_since_at.map(time), "open_escalations": open, "labels": labels,
-        "messages": messages, "older_before": older_before, "phase_log": phases, "turns": turns, "escalations": escalations, "handovers": handovers,
+        "messages": messages, "older_before": older_before, "phase_log": phases, "turns": turns, "escalations": escalations, "handovers": handovers, "notes": notes,
     })))
 }

@@ -16,6 +16,9 @@ pub enum Command {
         /// What it is for
         #[arg(long)]
         name: String,
+        /// E-mail of the user it acts as; without it the token acts under its own name
+        #[arg(long, value_name = "E")]
+        user: Option<String>,
     },
     /// Show all tokens by name
     List,
@@ -29,8 +32,13 @@ pub enum Command {
 /// Does it.
 pub fn run(dir: &DataDir, command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Create { role, name } => {
-            let token = Desk::open(dir)?.write(|tx| user::create_token(tx, "cli", &name, role))?;
+        Command::Create { role, name, user } => {
+            let mut desk = Desk::open(dir)?;
+            let behind = match &user {
+                Some(email) => Some(user::by_email(desk.connection(), email)?.ok_or_else(|| anyhow::anyhow!("there is no user {email}"))?),
+                None => None,
+            };
+            let token = desk.write(|tx| user::create_token(tx, "cli", &name, role, behind.as_ref()))?;
             println!("{token}");
         }
         Command::List => {

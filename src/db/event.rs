@@ -1,6 +1,7 @@
 //! The live log: one row per thing a page wants to hear of, numbered. Sockets resume by that number.
 
 use super::StoreError;
+use axum::extract::ws::Utf8Bytes;
 use rusqlite::Connection;
 use std::borrow::Cow;
 
@@ -22,7 +23,23 @@ pub struct Live {
     pub data: String,
 }
 
+/// A line as every socket gets it: the frame is written once and shared by all.
+#[derive(Clone, Debug)]
+pub struct Framed {
+    /// Its number.
+    pub seq: i64,
+    /// The conversation it is about.
+    pub conversation_id: Option<i64>,
+    /// The frame.
+    pub frame: Utf8Bytes,
+}
+
 impl Live {
+    /// For all sockets at once.
+    pub fn framed(&self) -> Framed {
+        Framed { seq: self.seq, conversation_id: self.conversation_id, frame: self.frame().into() }
+    }
+
     /// The frame a socket gets.
     pub fn frame(&self) -> String {
         let conversation = self.conversation_id.map_or_else(String::new, |id| format!(",\"conversation_id\":\"conv_{id}\""));

@@ -37,7 +37,15 @@ CREATE TABLE user (
   language      TEXT NOT NULL DEFAULT 'id' CHECK (language IN ('id', 'en')),
   theme         TEXT NOT NULL DEFAULT 'auto' CHECK (theme IN ('auto', 'light', 'dark')),
   created_at    INTEGER NOT NULL,
-  disabled_at   INTEGER
+  disabled_at   INTEGER,
+  takes_chats   INTEGER NOT NULL DEFAULT 1 CHECK (takes_chats IN (0, 1)), -- chats are dealt to him
+  chat_cap      INTEGER CHECK (chat_cap BETWEEN 1 AND 1000), -- open chats he gets dealt at the most; null: the setting's
+  shift         TEXT,                   -- JSON: hours per weekday; null: the office's
+  away_at       INTEGER,                -- said that he is away
+  online_at     INTEGER,                -- a page of his is open since; null: none
+  dealt_at      INTEGER NOT NULL DEFAULT 0, -- when a chat was last dealt to him
+  totp_secret   TEXT,                   -- second factor, sealed like a secret setting; null: none
+  totp_step     INTEGER NOT NULL DEFAULT 0  -- last time step used: a code counts once
 ) STRICT;
 
 -- Browser sessions: the cookie holds 32 random bytes, the store only their SHA-256.
@@ -59,6 +67,7 @@ CREATE TABLE api_token (
   name       TEXT NOT NULL,
   role       TEXT NOT NULL CHECK (role IN ('system_admin', 'marketing_admin', 'sales_admin', 'cs', 'viewer')),
   token_hash BLOB NOT NULL UNIQUE,
+  user_id    INTEGER REFERENCES user (id), -- acts as this user; null: as itself
   created_at INTEGER NOT NULL,
   revoked_at INTEGER
 ) STRICT;
@@ -94,10 +103,36 @@ CREATE TABLE contact (
   name_source  TEXT CHECK (name_source = 'push' OR name_source = 'phonebook' OR name_source = 'import' OR name_source = 'typed'),
   email        TEXT,
   address      TEXT,
+  interest     TEXT,                    -- product he prefers, in the team's words
+  is_active    INTEGER CHECK (is_active = 0 OR is_active = 1), -- a person's word; null: computed from when he last wrote
+  fields       TEXT,                    -- JSON: custom fields by contact_field.key
   opted_out_at INTEGER,
   merged_into  INTEGER REFERENCES contact (id), -- this row lives on there; kept so that a merge can be undone
-  created_at   INTEGER NOT NULL
+  created_at   INTEGER NOT NULL,
+  updated_at   INTEGER                  -- last change of what is written above; null: none
 ) STRICT;
+
+-- Fields the agency adds to its contacts.
+CREATE TABLE contact_field (
+  key        TEXT PRIMARY KEY,          -- lower case, digits, _
+  name       TEXT NOT NULL,             -- as shown
+  kind       TEXT NOT NULL CHECK (kind IN ('text', 'number', 'date', 'choice')),
+  choices    TEXT NOT NULL DEFAULT '[]', -- JSON list
+  position   INTEGER NOT NULL,
+  removed_at INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- Names and numbers as they are searched for; `enohp` is the number backwards, so that its last digits find it.
+-- Filled a little later than the contact is made, up to the mark in `search_mark`.
+CREATE VIRTUAL TABLE contact_search USING fts5 (name, phone, enohp, content = '', contentless_delete = 1, prefix = '3', tokenize = "unicode61 remove_diacritics 2");
+-- Words of messages; filled when the machine has time, up to the mark.
+CREATE VIRTUAL TABLE message_search USING fts5 (text, content = '', contentless_delete = 1, detail = 'full', tokenize = "unicode61 remove_diacritics 2");
+-- How far the two have come: the highest id that is in them.
+CREATE TABLE search_mark (
+  what  TEXT PRIMARY KEY CHECK (what IN ('contact', 'message')),
+  until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO search_mark VALUES ('contact', 0), ('message', 0);
 
 -- One way to reach a contact. A phone is the same everywhere (channel_id 0); a LID belongs to one channel.
 CREATE TABLE identity (
@@ -135,6 +170,11 @@ CREATE TABLE conversation (
   handler           TEXT NOT NULL DEFAULT 'bot' CHECK (handler IN ('bot', 'user')),
   handler_at        INTEGER,
   assignee_id       INTEGER REFERENCES user (id),
+  held_by           TEXT,               -- actor who has claimed it: user:ID or token:ID; null: nobody
+  pinned_at         INTEGER,            -- stands on top of its holder's list
+  snoozed_until_at  INTEGER,            -- out of the lists until then, or until the customer writes
+  resolved_at       INTEGER,            -- a person said: done; until the customer writes
+  late_told_at      INTEGER,            -- the leader was told that this one waits too long
   waiting_since_at  INTEGER,            -- since when a person is awaited; null: nobody waits
   unread_count      INTEGER NOT NULL DEFAULT 0,
   last_in_at        INTEGER,            -- customer's last message
@@ -156,13 +196,17 @@ CREATE TABLE conversation (
   first_code        TEXT,               -- campaign source, first and last touch
   last_code         TEXT,
   merged_into       INTEGER REFERENCES conversation (id), -- its messages live on there
-  created_at        INTEGER NOT NULL
+  created_at        INTEGER NOT NULL,
+  is_unclaimed      INTEGER NOT NULL GENERATED ALWAYS AS (merged_into IS NULL AND held_by IS NULL AND (handler = 'user' OR waiting_since_at IS NOT NULL)) VIRTUAL
 ) STRICT;
 CREATE UNIQUE INDEX conversation_contact ON conversation (contact_id, channel_id);
 CREATE INDEX conversation_recent ON conversation (last_at, id) WHERE merged_into IS NULL;
 CREATE INDEX conversation_turn ON conversation (turn_due_at) WHERE turn_due_at IS NOT NULL;
 CREATE INDEX conversation_waiting ON conversation (waiting_since_at) WHERE waiting_since_at IS NOT NULL;
-CREATE INDEX conversation_assignee ON conversation (assignee_id, last_at) WHERE assignee_id IS NOT NULL;
+CREATE INDEX conversation_holder ON conversation (held_by, last_at, id) WHERE held_by IS NOT NULL;
+CREATE INDEX conversation_unclaimed ON conversation (last_at, id) WHERE is_unclaimed = 1;
+CREATE INDEX conversation_handed ON conversation (last_at, id) WHERE handler = 'user' AND merged_into IS NULL;
+CREATE INDEX conversation_snoozed ON conversation (snoozed_until_at) WHERE snoozed_until_at IS NOT NULL;
 CREATE INDEX conversation_phase ON conversation (phase, last_at) WHERE phase <> 'leads';
 -- Phases only move forward. A person's correction goes through phase_correction, which names the phase first.
 CREATE TRIGGER conversation_phase_forward BEFORE UPDATE OF phase ON conversation
@@ -444,30 +488,172 @@ CREATE TABLE lead (
 ) STRICT;
 CREATE INDEX lead_updated ON lead (updated_at, id);
 
--- WhatsApp labels, as last seen; a deleted label stays as a tombstone.
+-- Labels: one set for chats, lists, contacts, segments and exports. A deleted label stays as a tombstone; a renamed one keeps its row.
 CREATE TABLE label (
   id         INTEGER PRIMARY KEY,
-  channel_id INTEGER NOT NULL,
-  wa_id      TEXT NOT NULL,             -- the gateway's id, a string
   name       TEXT,                      -- null until it has been seen
-  color      INTEGER,                   -- WhatsApp palette index 0-19
+  color      INTEGER CHECK (color BETWEEN 0 AND 19), -- WhatsApp's palette
   color_hex  TEXT,
-  deleted_at INTEGER,
-  UNIQUE (channel_id, wa_id)
+  contacts   INTEGER NOT NULL DEFAULT 0, -- how many carry it now
+  created_at INTEGER NOT NULL,
+  created_by TEXT NOT NULL,             -- actor: user:ID, token:ID, whatsapp
+  deleted_at INTEGER
 ) STRICT;
 
--- Every label added or removed, append-only; what a contact has now is a fold over it.
+-- The WhatsApp label a label is on one of our numbers.
+CREATE TABLE label_link (
+  channel_id INTEGER NOT NULL REFERENCES channel (id),
+  wa_id      TEXT NOT NULL,             -- the gateway's id, a string
+  label_id   INTEGER NOT NULL REFERENCES label (id),
+  PRIMARY KEY (channel_id, wa_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX label_link_label ON label_link (label_id);
+
+-- Every label put on or taken off, append-only and of personal chats only; what a contact has now is the fold over it.
 CREATE TABLE label_event (
   id              INTEGER PRIMARY KEY,
   label_id        INTEGER NOT NULL REFERENCES label (id),
   contact_id      INTEGER NOT NULL REFERENCES contact (id),
+  chat_id         TEXT NOT NULL CHECK (chat_id LIKE '%_@c.us' OR chat_id LIKE '%_@lid'),
   change          TEXT NOT NULL CHECK (change IN ('added', 'removed')),
   source          TEXT NOT NULL CHECK (source IN ('whatsapp', 'dashboard', 'reconcile', 'api')),
-  actor           TEXT NOT NULL,        -- user:ID, or number:PHONE when the phone did it
-  actor_certainty TEXT NOT NULL CHECK (actor_certainty IN ('certain', 'number_only')),
+  actor           TEXT NOT NULL,        -- user:ID, token:ID, system, or number:PHONE when the phone did it
+  actor_certainty TEXT NOT NULL CHECK (actor_certainty IN ('certain', 'likely', 'number_only')),
+  likely_user_id  INTEGER REFERENCES user (id), -- who it probably was: had claimed the chat, or was the only one there
+  why             TEXT,                 -- merge, merge_undone, missed, spurious; null: somebody's click
   at              INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX label_event_contact ON label_event (contact_id, label_id, id);
+CREATE INDEX label_event_label ON label_event (label_id, at);
+CREATE TRIGGER label_event_stays BEFORE UPDATE ON label_event BEGIN SELECT RAISE(ABORT, 'what happened to labels is never changed'); END;
+CREATE TRIGGER label_event_kept BEFORE DELETE ON label_event BEGIN SELECT RAISE(ABORT, 'what happened to labels is never deleted'); END;
+
+-- The fold: which labels a contact carries now. Written by the log's own trigger; `doctor` proves it.
+CREATE TABLE contact_label (
+  contact_id INTEGER NOT NULL REFERENCES contact (id),
+  label_id   INTEGER NOT NULL REFERENCES label (id),
+  added_at   INTEGER NOT NULL,
+  PRIMARY KEY (contact_id, label_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX contact_label_label ON contact_label (label_id, added_at);
+CREATE TRIGGER label_event_added AFTER INSERT ON label_event WHEN NEW.change = 'added' BEGIN
+  UPDATE label SET contacts = contacts + 1 WHERE id = NEW.label_id AND NOT EXISTS (SELECT 1 FROM contact_label WHERE contact_id = NEW.contact_id AND label_id = NEW.label_id);
+  INSERT OR IGNORE INTO contact_label (contact_id, label_id, added_at) VALUES (NEW.contact_id, NEW.label_id, NEW.at);
+END;
+CREATE TRIGGER label_event_removed AFTER INSERT ON label_event WHEN NEW.change = 'removed' BEGIN
+  UPDATE label SET contacts = contacts - 1 WHERE id = NEW.label_id AND EXISTS (SELECT 1 FROM contact_label WHERE contact_id = NEW.contact_id AND label_id = NEW.label_id);
+  DELETE FROM contact_label WHERE contact_id = NEW.contact_id AND label_id = NEW.label_id;
+END;
+
+-- What a gateway has still to be told of labels, or to be asked: a label itself (chat_id ''), or a chat's set.
+CREATE TABLE label_job (
+  channel_id INTEGER NOT NULL REFERENCES channel (id),
+  chat_id    TEXT NOT NULL,             -- '': the label itself
+  label_id   INTEGER NOT NULL REFERENCES label (id),
+  what       TEXT NOT NULL CHECK (what IN ('tell', 'ask')), -- tell: as it is here; ask: whether it is true there
+  due_at     INTEGER NOT NULL,          -- unix ms
+  attempts   INTEGER NOT NULL DEFAULT 0,
+  last_cause TEXT,
+  PRIMARY KEY (channel_id, chat_id, label_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX label_job_due ON label_job (due_at);
+
+-- Comparisons of our labels with a gateway's.
+CREATE TABLE label_check (
+  id         INTEGER PRIMARY KEY,
+  channel_id INTEGER NOT NULL REFERENCES channel (id),
+  at         INTEGER NOT NULL,
+  labels     INTEGER NOT NULL,          -- labels compared
+  added      INTEGER NOT NULL,          -- put right: had been missed
+  removed    INTEGER NOT NULL,
+  cause      TEXT                       -- why it could not be made; null: it was made
+) STRICT;
+
+-- Notes of the team in a conversation; customers never see them.
+CREATE TABLE note (
+  id              INTEGER PRIMARY KEY,
+  conversation_id INTEGER NOT NULL REFERENCES conversation (id),
+  text            TEXT NOT NULL,
+  actor           TEXT NOT NULL,        -- user:ID or token:ID
+  at              INTEGER NOT NULL,
+  pinned_at       INTEGER,
+  removed_at      INTEGER
+) STRICT;
+CREATE INDEX note_conversation ON note (conversation_id, at);
+
+-- Who was called by @name in a note, until he has seen it.
+CREATE TABLE mention (
+  note_id INTEGER NOT NULL REFERENCES note (id),
+  user_id INTEGER NOT NULL REFERENCES user (id),
+  seen_at INTEGER,
+  PRIMARY KEY (note_id, user_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX mention_unseen ON mention (user_id) WHERE seen_at IS NULL;
+
+-- Answers kept ready: typed as /shortcut.
+CREATE TABLE canned (
+  id         INTEGER PRIMARY KEY,
+  shortcut   TEXT NOT NULL UNIQUE COLLATE NOCASE,
+  text       TEXT NOT NULL,             -- with {{nama}} and the like
+  media_id   INTEGER REFERENCES media (id), -- file that goes along
+  used       INTEGER NOT NULL DEFAULT 0,
+  updated_at INTEGER NOT NULL,
+  updated_by TEXT NOT NULL
+) STRICT;
+
+-- Replies that wait for their time.
+CREATE TABLE later (
+  id              INTEGER PRIMARY KEY,
+  conversation_id INTEGER NOT NULL REFERENCES conversation (id),
+  text            TEXT NOT NULL,
+  user_id         INTEGER NOT NULL REFERENCES user (id),
+  at              INTEGER NOT NULL,     -- when it was written
+  send_at         INTEGER NOT NULL,
+  done_at         INTEGER,
+  outcome         TEXT CHECK (outcome IN ('queued', 'called_off', 'refused')),
+  cause           TEXT                  -- why it was refused
+) STRICT;
+CREATE INDEX later_due ON later (send_at) WHERE done_at IS NULL;
+CREATE INDEX later_conversation ON later (conversation_id) WHERE done_at IS NULL;
+
+-- A filter of the inbox under a name: of one user, or of everybody.
+CREATE TABLE saved_view (
+  id      INTEGER PRIMARY KEY,
+  user_id INTEGER REFERENCES user (id), -- null: everybody's
+  name    TEXT NOT NULL,
+  query   TEXT NOT NULL,                -- as in the address of the list
+  at      INTEGER NOT NULL
+) STRICT;
+
+-- Days the office is closed.
+CREATE TABLE holiday (
+  day  TEXT PRIMARY KEY,                -- YYYY-MM-DD
+  name TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Browsers that want to be told (Web Push). Address and keys are secrets.
+CREATE TABLE push_subscription (
+  id         INTEGER PRIMARY KEY,
+  user_id    INTEGER NOT NULL REFERENCES user (id),
+  endpoint   TEXT NOT NULL UNIQUE,
+  p256dh     BLOB NOT NULL,             -- 65 bytes
+  auth       BLOB NOT NULL,             -- 16 bytes
+  device     TEXT NOT NULL,
+  refusals   INTEGER NOT NULL DEFAULT 0, -- 400 answers in a row
+  created_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX push_subscription_user ON push_subscription (user_id);
+
+-- Who of the team looked at whose chat or contact, per day: for the owner.
+CREATE TABLE staff_access (
+  day        TEXT NOT NULL,             -- YYYY-MM-DD
+  actor      TEXT NOT NULL,             -- user:ID or token:ID
+  contact_id INTEGER NOT NULL REFERENCES contact (id),
+  first_at   INTEGER NOT NULL,
+  times      INTEGER NOT NULL,
+  PRIMARY KEY (day, actor, contact_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX staff_access_contact ON staff_access (contact_id, day);
 
 -- The live log: what pages and sockets are told, in order. Rows older than a few days are dropped from the old end.
 CREATE TABLE event (

@@ -3,6 +3,7 @@
 
 use super::StoreError;
 use super::writer::Tx;
+use crate::kernel::hours::{self, Hours};
 use crate::kernel::language::Language;
 use crate::kernel::{date, ids};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
@@ -100,6 +101,15 @@ pub const SPECS: &[Spec] = &[
     spec("queue.send_timeout_ms", "20000", Kind::Int(500, 120_000)),
     spec("hours.open", "08:00", Kind::Time),
     spec("hours.close", "20:00", Kind::Time),
+    spec("hours.days", "1-7", Kind::Text),
+    spec("hours.pauses", "", Kind::Text),
+    spec("hours.friday_pauses", "", Kind::Text),
+    spec("hours.first_answer_min", "5", Kind::Int(1, 10_000)),
+    spec("assign.mode", "manual", Kind::Choice(&["manual", "round_robin", "least_loaded"])),
+    spec("assign.cap", "30", Kind::Int(1, 1_000)),
+    spec("team.cs_sees", "all", Kind::Choice(&["all", "own"])),
+    spec("push.vapid_key", "", Kind::Secret),
+    spec("push.allow_hosts", "", Kind::Text),
     spec("notify.email", "", Kind::Text),
     spec("notify.whatsapp", "", Kind::Text),
 ];
@@ -183,7 +193,8 @@ impl SecretKey {
         Ok(Self(XChaCha20Poly1305::new_from_slice(&bytes)?))
     }
 
-    fn seal(&self, key: &str, value: &str) -> String {
+    /// Encrypts a text, bound to the name of its place.
+    pub fn seal(&self, key: &str, value: &str) -> String {
         let nonce = ids::random::<24>();
         let aad = format!("setting:value:{key}");
         let payload = Payload { msg: value.as_bytes(), aad: aad.as_bytes() };
@@ -191,7 +202,8 @@ impl SecretKey {
         ids::hex(&[nonce.as_slice(), &sealed].concat())
     }
 
-    fn open(&self, key: &str, sealed: &str) -> Option<String> {
+    /// The text again, if it was sealed with this key for this place.
+    pub fn open(&self, key: &str, sealed: &str) -> Option<String> {
         let bytes = ids::unhex(sealed)?;
         let (nonce, body) = bytes.split_at_checked(24)?;
         let aad = format!("setting:value:{key}");
@@ -304,6 +316,19 @@ impl Settings {
     /// The agency's language.
     pub fn language(&self) -> Language {
         Language::parse(self.text("agency.language"))
+    }
+    /// When the office is open; days off are rows of their own.
+    pub fn hours(&self, holidays: std::collections::BTreeSet<chrono::NaiveDate>) -> Hours {
+        let time = |key| chrono::NaiveTime::parse_from_str(self.text(key), "%H:%M").unwrap_or_default();
+        Hours {
+            zone: self.zone,
+            open: time("hours.open"),
+            close: time("hours.close"),
+            days: hours::week_days(self.text("hours.days")),
+            pauses: hours::spans(self.text("hours.pauses")),
+            friday: hours::spans(self.text("hours.friday_pauses")),
+            holidays,
+        }
     }
     /// Calendar day of an instant for the agency.
     pub fn day_of(&self, at_ms: i64) -> chrono::NaiveDate {

@@ -53,6 +53,8 @@ pub struct Woken {
     pub media: bool,
     /// A setting changed.
     pub settings: bool,
+    /// A gateway has something to hear about labels.
+    pub labels: bool,
 }
 
 /// Hears of every commit that woke something or wrote to the live log. Called on the writer thread: must not block.
@@ -206,6 +208,10 @@ impl Tx<'_> {
     /// Wakes the media fetcher after the commit.
     pub fn wake_media(&self) {
         self.pending.borrow_mut().woken.media = true;
+    }
+    /// Wakes the label worker after the commit.
+    pub fn wake_labels(&self) {
+        self.pending.borrow_mut().woken.labels = true;
     }
     /// Tells the program to read its settings again after the commit.
     pub fn wake_settings(&self) {

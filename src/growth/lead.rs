@@ -5,7 +5,7 @@ use crate::db::StoreError;
 use crate::db::writer::Tx;
 use crate::kernel::text;
 use rusqlite::OptionalExtension;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// What is reported about a lead.
 #[derive(Clone, Debug, Default)]
@@ -61,18 +61,43 @@ pub fn report(tx: &Tx<'_>, contact_id: i64, actor: &str, report: &Report) -> Res
     Ok((id, new))
 }
 
-/// Two contacts are one person: the kept one's lead takes what the other's knew.
-pub fn merge(tx: &Tx<'_>, kept: i64, merged: i64) -> Result<(), StoreError> {
+/// Two contacts are one person: the kept one's lead takes what the other's knew. What is needed to undo it: the other's
+/// lead as it was, when both had one, and whether it went over whole.
+pub fn merge(tx: &Tx<'_>, kept: i64, merged: i64) -> Result<(Option<Value>, bool), StoreError> {
     let moved = tx.execute("UPDATE lead SET contact_id = ?1 WHERE contact_id = ?2 AND NOT EXISTS (SELECT 1 FROM lead WHERE contact_id = ?1)", (kept, merged))?;
-    if moved == 0 {
+    if moved > 0 {
+        return Ok((None, true));
+    }
+    let other: Option<String> = tx
+        .query_row(
+            "SELECT json_object('id', id, 'conversation_id', conversation_id, 'phase', phase, 'package_code', package_code, 'source', source, 'summary', summary, 'confidence', confidence,
+                                'created_by', created_by, 'created_at', created_at, 'updated_at', updated_at) FROM lead WHERE contact_id = ?1",
+            [merged],
+            |row| row.get(0),
+        )
+        .optional()?;
+    tx.execute(
+        "UPDATE lead SET package_code = ifnull(lead.package_code, o.package_code), source = ifnull(lead.source, o.source), summary = ifnull(lead.summary, o.summary), updated_at = max(lead.updated_at, o.updated_at),
+           phase = CASE WHEN (CASE o.phase WHEN 'paid' THEN 3 WHEN 'booking' THEN 2 WHEN 'interest' THEN 1 ELSE 0 END) > (CASE lead.phase WHEN 'paid' THEN 3 WHEN 'booking' THEN 2 WHEN 'interest' THEN 1 ELSE 0 END)
+                        THEN o.phase ELSE lead.phase END
+         FROM lead o WHERE o.contact_id = ?2 AND lead.contact_id = ?1",
+        (kept, merged),
+    )?;
+    tx.execute("DELETE FROM lead WHERE contact_id = ?1", [merged])?;
+    Ok((other.and_then(|text| serde_json::from_str(&text).ok()), false))
+}
+
+/// Takes back what [`merge`] did: the other's lead as it was.
+pub fn unmerge(tx: &Tx<'_>, kept: i64, merged: i64, lead: Option<&Value>, moved: bool) -> Result<(), StoreError> {
+    if moved {
+        tx.execute("UPDATE lead SET contact_id = ?2 WHERE contact_id = ?1", (kept, merged))?;
+    }
+    if let Some(lead) = lead {
         tx.execute(
-            "UPDATE lead SET package_code = ifnull(lead.package_code, o.package_code), source = ifnull(lead.source, o.source), summary = ifnull(lead.summary, o.summary), updated_at = max(lead.updated_at, o.updated_at),
-               phase = CASE WHEN (CASE o.phase WHEN 'paid' THEN 3 WHEN 'booking' THEN 2 WHEN 'interest' THEN 1 ELSE 0 END) > (CASE lead.phase WHEN 'paid' THEN 3 WHEN 'booking' THEN 2 WHEN 'interest' THEN 1 ELSE 0 END)
-                            THEN o.phase ELSE lead.phase END
-             FROM lead o WHERE o.contact_id = ?2 AND lead.contact_id = ?1",
-            (kept, merged),
+            "INSERT OR IGNORE INTO lead (contact_id, conversation_id, phase, package_code, source, summary, confidence, created_by, created_at, updated_at)
+             SELECT ?1, j ->> 'conversation_id', j ->> 'phase', j ->> 'package_code', j ->> 'source', j ->> 'summary', j ->> 'confidence', j ->> 'created_by', j ->> 'created_at', ?3 FROM (SELECT ?2 AS j)",
+            (merged, lead.to_string(), tx.now_ms),
         )?;
-        tx.execute("DELETE FROM lead WHERE contact_id = ?1", [merged])?;
     }
     Ok(())
 }

@@ -65,35 +65,57 @@ pub const EXPORTS: &[Export] = &[
         name: "conversations",
         columns: &[
             ("conversation_id", Conversation), ("contact_phone", Phone), ("contact_name", Text), ("phase", Text), ("package_code", Text), ("handler", Text), ("assignee", Text), ("unread", Number),
-            ("waiting_since", Time), ("last_at", Time), ("party_size", Number), ("month", Text), ("first_code", Text), ("last_code", Text), ("created_at", Time), ("session", Text),
+            ("waiting_since", Time), ("last_at", Time), ("party_size", Number), ("month", Text), ("first_code", Text), ("last_code", Text), ("created_at", Time), ("session", Text), ("labels", Text), ("held_by", Text), ("resolved_at", Time),
         ],
         sql: "SELECT v.id, {PHONE}, c.name, v.phase, v.package_code, v.handler, u.name, v.unread_count, v.waiting_since_at, v.last_at, v.party_size, v.month, v.first_code, v.last_code,
-              v.created_at, h.session FROM conversation v JOIN contact c ON c.id = v.contact_id JOIN channel h ON h.id = v.channel_id LEFT JOIN user u ON u.id = v.assignee_id
+              v.created_at, h.session, (SELECT group_concat(l.name, '; ') FROM contact_label x JOIN label l ON l.id = x.label_id AND l.deleted_at IS NULL WHERE x.contact_id = v.contact_id),
+              v.held_by, v.resolved_at FROM conversation v JOIN contact c ON c.id = v.contact_id JOIN channel h ON h.id = v.channel_id LEFT JOIN user u ON u.id = v.assignee_id
               WHERE v.merged_into IS NULL AND {SPAN} ORDER BY v.id",
         rows: State("max(v.created_at, v.last_at, v.phase_at, ifnull(v.handler_at, 0))"),
     },
     Export {
         name: "contacts",
-        columns: &[("contact_id", Number), ("phone", Phone), ("name", Text), ("email", Text), ("address", Text), ("opted_out_at", Time), ("created_at", Time), ("lid", Text)],
+        columns: &[("contact_id", Number), ("phone", Phone), ("name", Text), ("email", Text), ("address", Text), ("opted_out_at", Time), ("created_at", Time), ("lid", Text),
+            ("name_source", Text), ("interest", Text), ("labels", Text), ("fields", Text), ("last_in_at", Time), ("updated_at", Time)],
         sql: "SELECT v.contact_id, {PHONE}, v.name, v.email, v.address, v.opted_out_at, v.created_at,
-              (SELECT value || '@lid' FROM identity i WHERE i.contact_id = v.contact_id AND i.kind = 'lid' LIMIT 1)
+              (SELECT value || '@lid' FROM identity i WHERE i.contact_id = v.contact_id AND i.kind = 'lid' LIMIT 1), v.name_source, v.interest,
+              (SELECT group_concat(l.name, '; ') FROM contact_label x JOIN label l ON l.id = x.label_id AND l.deleted_at IS NULL WHERE x.contact_id = v.contact_id), v.fields,
+              (SELECT max(last_in_at) FROM conversation y WHERE y.contact_id = v.contact_id), v.updated_at
               FROM (SELECT id AS contact_id, * FROM contact) v WHERE v.merged_into IS NULL AND {SPAN} ORDER BY v.contact_id",
-        rows: State("max(v.created_at, ifnull(v.opted_out_at, 0))"),
+        rows: State("max(v.created_at, ifnull(v.opted_out_at, 0), ifnull(v.updated_at, 0))"),
     },
     Export {
         name: "label-events",
-        columns: &[("at", Time), ("label", Text), ("contact_phone", Phone), ("change", Text), ("source", Text), ("actor", Text), ("actor_certainty", Text), ("label_id", Text), ("contact_name", Text)],
-        sql: "SELECT v.at, ifnull(l.name, 'Label ' || l.wa_id), {PHONE}, v.change, v.source, v.actor, v.actor_certainty, l.wa_id, c.name
-              FROM label_event v JOIN label l ON l.id = v.label_id JOIN contact c ON c.id = v.contact_id WHERE {SPAN} ORDER BY v.id",
+        columns: &[
+            ("at", Time), ("label", Text), ("contact_phone", Phone), ("change", Text), ("source", Text), ("actor", Text), ("actor_certainty", Text), ("label_id", Number), ("contact_name", Text),
+            ("actor_name", Text), ("likely_user", Text), ("why", Text), ("contact_id", Number),
+        ],
+        sql: "SELECT v.at, ifnull(l.name, 'Label ' || ifnull((SELECT wa_id FROM label_link k WHERE k.label_id = l.id LIMIT 1), l.id)),
+              (SELECT value FROM identity i WHERE i.kind = 'phone' AND i.contact_id = ifnull(c.merged_into, c.id) LIMIT 1), v.change, v.source, v.actor, v.actor_certainty, v.label_id, c.name,
+              CASE WHEN v.actor LIKE 'user:%' THEN (SELECT name FROM user WHERE id = CAST(substr(v.actor, 6) AS INTEGER))
+                   WHEN v.actor LIKE 'token:%' THEN (SELECT name FROM api_token WHERE id = CAST(substr(v.actor, 7) AS INTEGER)) END, u.name, v.why, v.contact_id
+              FROM label_event v JOIN label l ON l.id = v.label_id JOIN contact c ON c.id = v.contact_id LEFT JOIN user u ON u.id = v.likely_user_id WHERE {SPAN} ORDER BY v.id",
         rows: Log("v.id", "v.at"),
     },
     Export {
         name: "labels",
-        columns: &[("label_id", Text), ("label", Text), ("color", Number), ("color_hex", Text), ("contacts", Number), ("deleted_at", Time)],
-        sql: "SELECT l.wa_id, ifnull(l.name, 'Label ' || l.wa_id), l.color, l.color_hex, (SELECT count(*) FROM (SELECT change FROM label_event e WHERE e.label_id = l.id
-              AND e.id = (SELECT max(id) FROM label_event x WHERE x.contact_id = e.contact_id AND x.label_id = e.label_id)) WHERE change = 'added'), l.deleted_at
-              FROM label l WHERE {SPAN} ORDER BY l.id",
+        columns: &[("label_id", Number), ("label", Text), ("color", Number), ("color_hex", Text), ("contacts", Number), ("deleted_at", Time), ("whatsapp_id", Text), ("created_at", Time), ("created_by", Text)],
+        sql: "SELECT l.id, ifnull(l.name, 'Label ' || ifnull((SELECT wa_id FROM label_link k WHERE k.label_id = l.id LIMIT 1), l.id)), l.color, l.color_hex, l.contacts, l.deleted_at,
+              (SELECT wa_id FROM label_link k WHERE k.label_id = l.id LIMIT 1), l.created_at, l.created_by FROM label l WHERE {SPAN} ORDER BY l.id",
         rows: State("?2 - 1"),
+    },
+    Export {
+        name: "notes",
+        columns: &[("at", Time), ("conversation_id", Conversation), ("contact_phone", Phone), ("text", Text), ("actor", Text), ("pinned_at", Time), ("removed_at", Time)],
+        sql: "SELECT n.at, n.conversation_id, {PHONE}, n.text, n.actor, n.pinned_at, n.removed_at FROM note n JOIN conversation v ON v.id = n.conversation_id WHERE {SPAN} ORDER BY n.id",
+        rows: State("max(n.at, ifnull(n.pinned_at, 0), ifnull(n.removed_at, 0))"),
+    },
+    Export {
+        name: "staff-access",
+        columns: &[("day", Text), ("actor", Text), ("name", Text), ("contact_id", Number), ("contact_phone", Phone), ("contact_name", Text), ("first_at", Time), ("times", Number)],
+        sql: "SELECT v.day, v.actor, CASE WHEN v.actor LIKE 'user:%' THEN (SELECT name FROM user WHERE id = CAST(substr(v.actor, 6) AS INTEGER)) ELSE (SELECT name FROM api_token WHERE id = CAST(substr(v.actor, 7) AS INTEGER)) END,
+              v.contact_id, {PHONE}, c.name, v.first_at, v.times FROM staff_access v JOIN contact c ON c.id = v.contact_id WHERE {SPAN} ORDER BY v.day, v.actor, v.contact_id",
+        rows: State("v.first_at"),
     },
     Export {
         name: "leads",

@@ -4,8 +4,10 @@
 pub mod clock;
 pub mod date;
 pub mod diff;
+pub mod hours;
 pub mod ids;
 pub mod language;
 pub mod phone;
 pub mod rupiah;
 pub mod text;
+pub mod totp;

@@ -2,6 +2,7 @@
 //! numbers. When a delivery shows both, they are one person: two contacts made before that are merged.
 
 use super::contact::{self, NameSource};
+use super::merge;
 use crate::chat::inbound::Party;
 use crate::db::StoreError;
 use crate::db::writer::Tx;
@@ -30,7 +31,7 @@ pub fn resolve(tx: &Tx<'_>, channel_id: i64, party: &Party) -> Result<i64, Store
     let by_lid = lid.map(|l| find(tx, "lid", channel_id, l)).transpose()?.flatten();
     let id = match (by_phone, by_lid) {
         (Some(kept), Some(other)) if kept != other => {
-            contact::merge(tx, kept, other, "lid_resolved")?;
+            merge::merge(tx, kept, other, "lid_resolved", "system")?;
             kept
         }
         (Some(id), _) | (None, Some(id)) => id,
@@ -46,6 +47,22 @@ pub fn resolve(tx: &Tx<'_>, channel_id: i64, party: &Party) -> Result<i64, Store
         contact::rename(tx, id, name, NameSource::Push)?;
     }
     Ok(id)
+}
+
+/// Who a personal chat of a number belongs to, if we know him.
+pub fn of_chat(tx: &Tx<'_>, channel_id: i64, chat_id: &str) -> Result<Option<i64>, StoreError> {
+    match chat_id.split_once('@') {
+        Some((phone, "c.us")) => find(tx, "phone", ANY_CHANNEL, phone),
+        Some((lid, "lid")) => find(tx, "lid", channel_id, lid),
+        _ => Ok(None),
+    }
+}
+
+/// The ways to reach a contact: (kind, digits).
+pub fn of_contact(connection: &rusqlite::Connection, contact_id: i64) -> Result<Vec<(String, String)>, StoreError> {
+    let mut query = connection.prepare_cached("SELECT kind, value FROM identity WHERE contact_id = ?1 ORDER BY kind DESC, added_at")?;
+    let rows = query.query_map([contact_id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// Learns the phone behind a LID, as a lookup told it. Returns the contact, merged where needed.

@@ -298,19 +298,121 @@ pub fn end_session(tx: &Tx<'_>, token: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Makes a bearer token; it is shown this once.
-pub fn create_token(tx: &Tx<'_>, actor: &str, name: &str, role: Role) -> Result<String, StoreError> {
+/// Makes a bearer token; it is shown this once. `user`: what is done with it is done by him.
+pub fn create_token(tx: &Tx<'_>, actor: &str, name: &str, role: Role, user: Option<&User>) -> Result<String, StoreError> {
     let token = ids::token();
-    tx.execute("INSERT INTO api_token (name, role, token_hash, created_at) VALUES (?1, ?2, ?3, ?4)", (name, role.as_str(), ids::token_hash(&token).as_slice(), tx.now_ms))?;
+    tx.execute(
+        "INSERT INTO api_token (name, role, token_hash, user_id, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        (name, role.as_str(), ids::token_hash(&token).as_slice(), user.map(|user| user.id), tx.now_ms),
+    )?;
     tx.audit(actor, "token.added", &format!("token:{}", tx.last_insert_rowid()), role.as_str())?;
     Ok(token)
 }
 
-/// Id and role of a live bearer token.
-pub fn token(connection: &Connection, token: &str) -> Result<Option<(i64, Role)>, StoreError> {
-    let found: Option<(i64, String)> = connection
-        .prepare_cached("SELECT id, role FROM api_token WHERE token_hash = ?1 AND revoked_at IS NULL")?
-        .query_row([ids::token_hash(token).as_slice()], |row| Ok((row.get(0)?, row.get(1)?)))
+/// A live bearer token.
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// Row.
+    pub id: i64,
+    /// What it may do.
+    pub role: Role,
+    /// As whom it acts.
+    pub user_id: Option<i64>,
+}
+
+/// The live bearer token of that text; one that acts as a user ends with him, and may no more than he.
+pub fn token(connection: &Connection, token: &str) -> Result<Option<Token>, StoreError> {
+    let found: Option<(i64, String, Option<i64>, Option<String>)> = connection
+        .prepare_cached(
+            "SELECT t.id, t.role, t.user_id, u.role FROM api_token t LEFT JOIN user u ON u.id = t.user_id WHERE t.token_hash = ?1 AND t.revoked_at IS NULL AND (t.user_id IS NULL OR u.disabled_at IS NULL)",
+        )?
+        .query_row([ids::token_hash(token).as_slice()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
         .optional()?;
-    Ok(found.map(|(id, role)| (id, Role::parse(&role).unwrap_or(Role::Viewer))))
+    Ok(found.map(|(id, role, user_id, own)| {
+        let role = Role::parse(&role).unwrap_or(Role::Viewer);
+        let own = own.as_deref().and_then(Role::parse).unwrap_or(role);
+        let rank = |role: Role| Role::ALL.iter().position(|other| *other == role);
+        Token { id, role: if rank(own) > rank(role) { own } else { role }, user_id }
+    }))
+}
+
+/// Whether a page of his is open, as the live sockets tell; changes only are written. `true` when it changed.
+pub fn set_online(tx: &Tx<'_>, id: i64, online: bool) -> Result<bool, StoreError> {
+    let changed = match online {
+        true => tx.execute("UPDATE user SET online_at = ?2 WHERE id = ?1 AND online_at IS NULL", (id, tx.now_ms))?,
+        false => tx.execute("UPDATE user SET online_at = NULL WHERE id = ?1 AND online_at IS NOT NULL", [id])?,
+    };
+    Ok(changed > 0)
+}
+
+/// Nobody is there: the program has just started.
+pub fn all_offline(tx: &Tx<'_>) -> Result<(), StoreError> {
+    tx.execute("UPDATE user SET online_at = NULL WHERE online_at IS NOT NULL", [])?;
+    Ok(())
+}
+
+/// Says that he is away, or back.
+pub fn set_away(tx: &Tx<'_>, id: i64, away: bool) -> Result<(), StoreError> {
+    tx.execute("UPDATE user SET away_at = CASE WHEN ?2 THEN ifnull(away_at, ?3) END WHERE id = ?1", (id, away, tx.now_ms))?;
+    tx.audit(&format!("user:{id}"), if away { "user.away" } else { "user.back" }, &format!("user:{id}"), "")
+}
+
+/// A browser session, for its owner to see.
+#[derive(Clone, Debug, Serialize)]
+pub struct OpenSession {
+    /// What it is ended by.
+    pub id: String,
+    /// Where it was started from.
+    pub address: String,
+    /// Browser.
+    pub user_agent: String,
+    /// Started, unix ms.
+    pub created_at: i64,
+    /// The one that asks.
+    pub is_this: bool,
+}
+
+/// A user's sessions, newest first. `token`: the cookie of the one who asks.
+pub fn sessions(connection: &Connection, user_id: i64, token: &str) -> Result<Vec<OpenSession>, StoreError> {
+    let own = ids::hex(&ids::token_hash(token)[..8]);
+    let mut query = connection.prepare_cached("SELECT lower(hex(substr(token_hash, 1, 8))), address, user_agent, created_at FROM session WHERE user_id = ?1 ORDER BY created_at DESC LIMIT 50")?;
+    let rows = query.query_map([user_id], |row| {
+        let id: String = row.get(0)?;
+        Ok(OpenSession { is_this: id == own, id, address: row.get(1)?, user_agent: row.get(2)?, created_at: row.get(3)? })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Ends one of a user's sessions.
+pub fn revoke_session(tx: &Tx<'_>, user_id: i64, id: &str, actor: &str) -> Result<(), StoreError> {
+    let gone = tx.execute("DELETE FROM session WHERE user_id = ?1 AND lower(hex(substr(token_hash, 1, 8))) = ?2", (user_id, id))?;
+    if gone > 0 { tx.audit(actor, "user.session_ended", &format!("user:{user_id}"), id) } else { Ok(()) }
+}
+
+/// Whether a second factor is asked for.
+pub fn has_factor(connection: &Connection, id: i64) -> Result<bool, StoreError> {
+    Ok(connection.prepare_cached("SELECT totp_secret IS NOT NULL FROM user WHERE id = ?1")?.query_row([id], |row| row.get(0)).optional()?.unwrap_or(false))
+}
+
+/// Whether he said that he is away.
+pub fn is_away(connection: &Connection, id: i64) -> Result<bool, StoreError> {
+    Ok(connection.prepare_cached("SELECT away_at IS NOT NULL FROM user WHERE id = ?1")?.query_row([id], |row| row.get(0)).optional()?.unwrap_or(false))
+}
+
+/// Sets the second factor (its secret is kept sealed, with the step of the code that proved it), or takes it away.
+pub fn set_factor(tx: &Tx<'_>, id: i64, secret: Option<(&String, i64)>) -> Result<(), StoreError> {
+    let sealed = secret.map(|(secret, _)| tx.key.seal(&format!("user:{id}:totp"), secret));
+    tx.execute("UPDATE user SET totp_secret = ?2, totp_step = ?3 WHERE id = ?1", (id, &sealed, secret.map_or(0, |(_, step)| step)))?;
+    tx.audit(&format!("user:{id}"), if sealed.is_some() { "user.factor_on" } else { "user.factor_off" }, &format!("user:{id}"), "")
+}
+
+/// Whether a code of the second factor is right; it counts once. Without a factor every code is.
+pub fn check_factor(tx: &Tx<'_>, id: i64, typed: &str, now_s: i64) -> Result<bool, StoreError> {
+    let (sealed, after): (Option<String>, i64) = tx.query_row("SELECT totp_secret, totp_step FROM user WHERE id = ?1", [id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let Some(sealed) = sealed else { return Ok(true) };
+    let step = tx.key.open(&format!("user:{id}:totp"), &sealed).and_then(|secret| crate::kernel::totp::check(&secret, typed, now_s, after));
+    if let Some(step) = step {
+        tx.execute("UPDATE user SET totp_step = ?2 WHERE id = ?1", (id, step))?;
+    }
+    Ok(step.is_some())
 }

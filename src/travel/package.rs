@@ -345,7 +345,7 @@ pub fn put(tx: &Tx<'_>, actor: &str, package: &Package) -> Result<bool, StoreErr
         }
     }
     tx.audit(actor, if before.is_some() { "package.changed" } else { "package.added" }, &format!("package:{}", package.code), &Value::Object(changed).to_string())?;
-    tx.emit("package.changed", None, json!({"code": package.code}))?;
+    tx.emit("alert", None, json!({"kind": "package_changed", "code": package.code}))?;
     Ok(before.is_none())
 }
 

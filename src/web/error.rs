@@ -5,7 +5,7 @@ use crate::travel::package::PackageError;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::borrow::Cow;
 
 /// An error answer.
@@ -15,17 +15,23 @@ pub struct ApiError {
     code: &'static str,
     message: String,
     field: Option<Cow<'static, str>>,
+    more: Option<Value>,
 }
 
 impl ApiError {
     /// Any error.
     pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), code, message: message.into(), field: None }
+        Self { status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), code, message: message.into(), field: None, more: None }
     }
 
     /// 422 about one field.
     pub fn field(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self { field: Some(field.into()), ..Self::new(422, "invalid_field", message) }
+    }
+
+    /// The same error with more facts beside it.
+    pub fn with(self, more: Value) -> Self {
+        Self { more: Some(more), ..self }
     }
 
     /// The same error about a field.
@@ -54,6 +60,9 @@ impl IntoResponse for ApiError {
         let mut error = json!({"code": self.code, "message": self.message});
         if let Some(field) = self.field {
             error["field"] = field.into_owned().into();
+        }
+        if let (Some(Value::Object(more)), Some(error)) = (self.more, error.as_object_mut()) {
+            error.extend(more);
         }
         let mut response = (self.status, Json(json!({"error": error}))).into_response();
         if self.status == StatusCode::SERVICE_UNAVAILABLE {

@@ -1,14 +1,16 @@
 //! `GET /live`: the live log over a WebSocket, resumed by sequence number (`?after=SEQ`). A socket that cannot keep
 //! up is not fed from memory: it reads on from the store where it stopped.
 
-use super::api::auth;
+use super::api::auth::{self, Caller};
 use super::error::ApiError;
 use super::policy::Action;
 use crate::app::App;
+use crate::chat::inbox::Scope;
+use crate::chat::{assignment, conversation};
 use crate::db::event::{self, Live};
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -33,40 +35,51 @@ pub struct Resume {
 
 /// The handler: a bearer token opens it as a browser session does.
 pub async fn open(State(app): State<Arc<App>>, headers: HeaderMap, Query(resume): Query<Resume>, upgrade: WebSocketUpgrade) -> Response {
-    if let Err(error) = may_open(&app, &headers).await {
-        return error.into_response();
-    }
+    let caller = match may_open(&app, &headers).await {
+        Ok(caller) => caller,
+        Err(error) => return error.into_response(),
+    };
     if app.counters.sockets.load(Ordering::Relaxed) >= SOCKETS {
         return ApiError::new(503, "busy", "too many live sockets are open").into_response();
     }
     upgrade.max_message_size(16 << 10).on_upgrade(move |socket| async move {
         app.counters.sockets.fetch_add(1, Ordering::Relaxed);
-        let _ = feed(&app, socket, resume.after).await; // a broken socket resumes by its number
+        let here = app.presence.enter(&app, &caller).await;
+        let _ = feed(&app, socket, resume.after, &caller, here).await; // a broken socket resumes by its number
         app.counters.sockets.fetch_sub(1, Ordering::Relaxed);
+        app.presence.leave(&app, here);
     })
 }
 
-async fn may_open(app: &App, headers: &HeaderMap) -> Result<(), ApiError> {
-    if auth::bearer(headers).is_some() {
-        return auth::allowed(app, headers, Action::View).await.map(drop);
+async fn may_open(app: &App, headers: &HeaderMap) -> Result<Caller, ApiError> {
+    if auth::bearer(headers).is_none() {
+        // a browser: only from our own pages (cookies travel with any page's socket)
+        let own = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()).and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
+        if origin.is_none() || origin != own {
+            return Err(ApiError::new(403, "foreign_origin", "the live socket opens from our own pages only"));
+        }
     }
-    // a browser: only from our own pages (cookies travel with any page's socket)
-    let own = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()).and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
-    if origin.is_none() || origin != own {
-        return Err(ApiError::new(403, "foreign_origin", "the live socket opens from our own pages only"));
-    }
-    super::session::signed_in(app, headers).await.map(drop).ok_or_else(ApiError::unauthorized)
+    auth::allowed(app, &Method::GET, headers, Action::View).await
 }
 
-async fn feed(app: &Arc<App>, mut socket: WebSocket, after: Option<i64>) -> Result<(), axum::Error> {
+/// What a page says over its socket.
+#[derive(Deserialize)]
+struct Said {
+    #[serde(rename = "type")]
+    kind: String,
+    conversation_id: Option<String>,
+    state: Option<String>,
+}
+
+async fn feed(app: &Arc<App>, mut socket: WebSocket, after: Option<i64>, caller: &Caller, here: u64) -> Result<(), axum::Error> {
     let mut live = app.live.subscribe(); // before reading the store, so that nothing falls between
     let mut stop = app.stop.subscribe();
     let mut seq = match after {
         Some(seq) => seq,
         None => app.store.read(event::last_seq).await.unwrap_or(0),
     };
-    catch_up(app, &mut socket, &mut seq).await?;
+    catch_up(app, &mut socket, &mut seq, caller).await?;
     let mut ping = tokio::time::interval(PING);
     loop {
         tokio::select! {
@@ -78,14 +91,24 @@ async fn feed(app: &Arc<App>, mut socket: WebSocket, after: Option<i64>) -> Resu
                 Ok(line) if line.seq <= seq => {}
                 Ok(line) if line.seq == seq + 1 => {
                     seq = line.seq;
-                    send(&mut socket, Message::Text(line.frame().into())).await?;
+                    if may_hear(app, caller, line.conversation_id).await {
+                        send(&mut socket, Message::Text(line.frame.clone())).await?;
+                    }
                 }
                 // a gap (pruned numbers) or a lag: the store knows
-                Ok(_) | Err(RecvError::Lagged(_)) => catch_up(app, &mut socket, &mut seq).await?,
+                Ok(_) | Err(RecvError::Lagged(_)) => catch_up(app, &mut socket, &mut seq, caller).await?,
                 Err(RecvError::Closed) => return Ok(()),
             },
             said = socket.recv() => match said {
                 Some(Ok(Message::Close(_))) | None => return Ok(()),
+                Some(Ok(Message::Text(words))) => {
+                    if let Ok(said) = serde_json::from_str::<Said>(&words)
+                        && said.kind == "presence"
+                    {
+                        let chat = said.conversation_id.as_deref().and_then(conversation::parse_id);
+                        app.presence.says(app, here, chat, said.state.as_deref().unwrap_or("viewing")).await;
+                    }
+                }
                 Some(Ok(_)) => {} // pongs, and words nobody asked for
                 Some(Err(error)) => return Err(error),
             },
@@ -94,19 +117,31 @@ async fn feed(app: &Arc<App>, mut socket: WebSocket, after: Option<i64>) -> Resu
     }
 }
 
+/// Whether somebody who sees his own chats only may hear of this one.
+async fn may_hear(app: &App, caller: &Caller, conversation_id: Option<i64>) -> bool {
+    let (scope, Some(id)) = (caller.scope(app), conversation_id) else { return true };
+    if scope == Scope::All {
+        return true;
+    }
+    let holder = app.store.read(move |connection| assignment::holder(connection, id)).await;
+    holder.is_ok_and(|holder| scope.sees(holder.as_deref()))
+}
+
 /// Ends when the program does; holds no lock across the wait.
 async fn stopped(stop: &mut tokio::sync::watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await.is_ok(); // the sender lives as long as the program
 }
 
-async fn catch_up(app: &App, socket: &mut WebSocket, seq: &mut i64) -> Result<(), axum::Error> {
+async fn catch_up(app: &App, socket: &mut WebSocket, seq: &mut i64, caller: &Caller) -> Result<(), axum::Error> {
     loop {
         let from = *seq;
         let lines: Vec<Live> = app.store.read(move |connection| event::after(connection, from, PAGE)).await.map_err(axum::Error::new)?;
         let last = lines.len() < PAGE;
         for line in lines {
             *seq = line.seq;
-            send(socket, Message::Text(line.frame().into())).await?;
+            if may_hear(app, caller, line.conversation_id).await {
+                send(socket, Message::Text(line.frame().into())).await?;
+            }
         }
         if last {
             return Ok(());

@@ -3,6 +3,7 @@
 pub mod api;
 pub mod error;
 pub mod live;
+pub mod presence;
 pub mod pages;
 pub mod policy;
 pub mod routes;

@@ -1,5 +1,7 @@
-//! Who may do what: one function, asked by the router for every route.
+//! Who may do what: one matrix, asked by the router for every route, by every page, and by the store's own queries for what
+//! somebody may see.
 
+use crate::chat::inbox::Scope;
 use crate::people::user::Role;
 
 /// What a route does.
@@ -7,8 +9,12 @@ use crate::people::user::Role;
 pub enum Action {
     /// Look at chats, packages, figures.
     View,
-    /// Write in chats: reply, take over, hand back, retry a send.
+    /// Write in chats: reply, take over, hand back, note, label, retry a send.
     Chat,
+    /// Change what is known of a contact; merge two, undo it.
+    EditContacts,
+    /// Make, rename and delete labels; keep answers ready; save views for everybody.
+    EditLabels,
     /// Change packages and campaigns.
     EditCatalog,
     /// Change what the bot is told and knows: prompts, questions, flows.
@@ -17,7 +23,7 @@ pub enum Action {
     Simulate,
     /// See the audit trail.
     Audit,
-    /// Connections, keys, users, settings, quarantine.
+    /// Connections, keys, users, settings, quarantine, who looked at whom.
     Administer,
     /// Bring deliveries in (webhook with a bearer token).
     Deliver,
@@ -25,18 +31,39 @@ pub enum Action {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 8] = [Self::View, Self::Chat, Self::EditCatalog, Self::EditBot, Self::Simulate, Self::Audit, Self::Administer, Self::Deliver];
+    pub const ALL: [Self; 10] = [
+        Self::View,
+        Self::Chat,
+        Self::EditContacts,
+        Self::EditLabels,
+        Self::EditCatalog,
+        Self::EditBot,
+        Self::Simulate,
+        Self::Audit,
+        Self::Administer,
+        Self::Deliver,
+    ];
 }
 
 /// Whether a role may do an action.
 pub fn may(role: Role, action: Action) -> bool {
     match action {
         Action::View => true,
-        Action::Chat | Action::Simulate | Action::Deliver => role != Role::Viewer,
-        Action::EditCatalog => matches!(role, Role::SystemAdmin | Role::MarketingAdmin | Role::SalesAdmin),
+        Action::Chat | Action::EditContacts | Action::Simulate | Action::Deliver => role != Role::Viewer,
+        Action::EditLabels | Action::EditCatalog => matches!(role, Role::SystemAdmin | Role::MarketingAdmin | Role::SalesAdmin),
         Action::EditBot | Action::Audit => matches!(role, Role::SystemAdmin | Role::MarketingAdmin),
         Action::Administer => role == Role::SystemAdmin,
     }
+}
+
+/// What the bot may do, an actor of its own: look things up and write in chats it has. It labels nobody and changes nothing else.
+pub fn bot_may(action: Action) -> bool {
+    matches!(action, Action::View | Action::Chat)
+}
+
+/// Which chats a role may see. `cs_sees`: the setting `team.cs_sees`.
+pub fn scope(role: Role, actor: &str, cs_sees: &str) -> Scope {
+    if role == Role::Cs && cs_sees == "own" { Scope::Own(actor.to_owned()) } else { Scope::All }
 }
 
 #[cfg(test)]
@@ -46,7 +73,15 @@ mod tests {
     #[test]
     fn the_matrix() {
         let allowed = |role| Action::ALL.iter().filter(|action| may(role, **action)).count();
-        assert_eq!([Role::SystemAdmin, Role::MarketingAdmin, Role::SalesAdmin, Role::Cs, Role::Viewer].map(allowed), [8, 7, 5, 4, 1]);
+        assert_eq!([Role::SystemAdmin, Role::MarketingAdmin, Role::SalesAdmin, Role::Cs, Role::Viewer].map(allowed), [10, 9, 7, 5, 1]);
         assert!(!may(Role::Viewer, Action::Chat) && !may(Role::Cs, Action::EditCatalog) && !may(Role::SalesAdmin, Action::Administer));
+        assert_eq!(Action::ALL.iter().filter(|action| bot_may(**action)).count(), 2);
+    }
+
+    #[test]
+    fn a_cs_may_be_kept_to_his_own_chats() {
+        let own = scope(Role::Cs, "user:2", "own");
+        assert!(own.sees(None) && own.sees(Some("user:2")) && !own.sees(Some("user:3")));
+        assert!(scope(Role::SalesAdmin, "user:2", "own").sees(Some("user:3")) && scope(Role::Cs, "user:2", "all").sees(Some("user:3")));
     }
 }

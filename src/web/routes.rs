@@ -1,7 +1,7 @@
 //! The route table, readable in one sitting: every path, its method and what a caller must be allowed to do.
 
 use super::error::ApiError;
-use super::policy::Action::{Chat, EditBot, EditCatalog, View};
+use super::policy::Action::{Chat, EditBot, EditCatalog, EditContacts, EditLabels, View};
 use super::{api, live};
 use crate::app::App;
 use axum::Router;
@@ -9,7 +9,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{get, patch, post, put};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -36,7 +36,20 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/marketing/analytics", need(View, get(api::analytics::get)))
         .route("/api/marketing/dashboard", need(View, get(api::dashboard::get)))
         .route("/api/conversations/handover", need(Chat, post(api::handover::post)))
+        .route("/api/conversations", need(View, get(api::conversations::list)))
         .route("/api/conversations/{id}", need(View, get(api::conversations::get)))
+        .route("/api/conversations/{id}/claim", need(Chat, post(api::conversations::claim)))
+        .route("/api/conversations/{id}/assign", need(Chat, post(api::conversations::assign)))
+        .route("/api/conversations/{id}/notes", need(Chat, post(api::conversations::add_note)))
+        .route("/api/contacts/{id}", need(View, get(api::contacts::get)).merge(need(EditContacts, patch(api::contacts::patch))))
+        .route("/api/contacts/{id}/merge", need(EditContacts, post(api::contacts::join)))
+        .route("/api/contacts/{id}/labels/{label}", need(Chat, post(api::labels::put_on).delete(api::labels::take_off)))
+        .route("/api/merges/{id}/undo", need(EditContacts, post(api::contacts::part)))
+        .route("/api/labels", need(View, get(api::labels::list)).merge(need(EditLabels, post(api::labels::create))))
+        .route("/api/labels/{label}", need(EditLabels, put(api::labels::change).delete(api::labels::retire)))
+        .route("/api/push/key", need(View, get(api::push::key)))
+        .route("/api/push/subscriptions", need(View, post(api::push::subscribe).delete(api::push::unsubscribe)))
+        .route("/api/segments/count", need(View, get(api::contacts::count)))
         .route("/api/conversations/{id}/messages", need(Chat, post(api::conversations::send)))
         .route("/api/conversations/{id}/release", need(Chat, post(api::conversations::release)));
     if app.test_clock {

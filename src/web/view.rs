@@ -118,6 +118,11 @@ fn since(state: &State<'_, '_>, at: i64) -> String {
     }
 }
 
+/// A span of milliseconds the same way.
+fn span(state: &State<'_, '_>, ms: i64) -> String {
+    since(state, now_of(state) - ms)
+}
+
 /// `8 April 2027` from `2027-04-08`.
 fn day(state: &State<'_, '_>, text: &str) -> String {
     text.parse().map_or_else(|_| text.to_owned(), |day| date::long(day, language_of(state)))
@@ -203,6 +208,7 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment.add_filter("when", when);
     environment.add_filter("stamp", stamp);
     environment.add_filter("since", since);
+    environment.add_filter("span", span);
     environment.add_filter("day", day);
     environment.add_filter("short_day", short_day);
     environment.add_filter("phone", phone);
@@ -280,10 +286,12 @@ mod tests {
         let mut families = BTreeSet::new();
         let mut sources: Vec<String> = Assets::iter().filter(|name| name.starts_with("templates/") || name.starts_with("js/")).map(|name| asset_text(&name)).collect();
         for file in
-            ["chats", "home", "login", "packages", "queue", "settings", "simulator", "team", "whatsapp", "profile", "audit", "prompts", "faq", "usage", "replay", "flows", "mod"]
+            ["chats", "home", "login", "packages", "queue", "settings", "simulator", "team", "whatsapp", "profile", "audit", "prompts", "faq", "usage", "replay", "flows", "labels", "contacts", "canned", "access", "mod"]
         {
             sources.push(std::fs::read_to_string(format!("{}/src/web/pages/{file}.rs", env!("CARGO_MANIFEST_DIR"))).unwrap());
         }
+        sources.push(include_str!("../people/push.rs").to_owned());
+        sources.push(include_str!("../worker/push.rs").to_owned());
         sources.push(include_str!("view.rs").split("mod tests").next().unwrap().to_owned());
         for source in &sources {
             for quote in ['"', '\''] {

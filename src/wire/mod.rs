@@ -7,3 +7,4 @@ pub mod plain;
 pub mod signature;
 pub mod waha;
 pub mod waha_api;
+pub mod webpush;

@@ -151,6 +151,16 @@ fn party(chat_id: &str, data: &Value, from_me: bool) -> Party {
     Party { phone: addresses().find_map(phone_of), lid: addresses().find_map(lid_of), chat_id, push_name }
 }
 
+/// The other side of a personal chat, from its address alone.
+pub fn party_of(chat: &str) -> Party {
+    party(chat, &Value::Null, false)
+}
+
+/// A chat's address as we write it: `…@s.whatsapp.net` is `…@c.us`.
+pub fn plain_chat(chat: &str) -> String {
+    party_of(chat).chat_id
+}
+
 fn is_from_me(payload: &Value) -> bool {
     payload["fromMe"].as_bool().unwrap_or_else(|| payload["fromMe"].as_i64() == Some(1))
 }

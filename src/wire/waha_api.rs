@@ -48,6 +48,29 @@ pub struct HistoryPage {
     pub count: usize,
 }
 
+/// A label as the gateway tells of it.
+#[derive(Clone, Debug)]
+pub struct LabelThere {
+    /// Its id, a string.
+    pub id: String,
+    /// Name.
+    pub name: Option<String>,
+    /// Palette index.
+    pub color: Option<i64>,
+    /// `#rrggbb`.
+    pub color_hex: Option<String>,
+}
+
+fn label_there(row: &Value) -> Option<LabelThere> {
+    let id = row["id"].as_str().map(str::to_owned).or_else(|| row["id"].as_i64().map(|id| id.to_string()))?;
+    Some(LabelThere {
+        id,
+        name: row["name"].as_str().and_then(crate::kernel::text::clean_name),
+        color: row["color"].as_i64().filter(|color| (0..20).contains(color)),
+        color_hex: row["colorHex"].as_str().map(|hex| crate::kernel::text::cut(hex, 16).to_owned()),
+    })
+}
+
 impl Waha {
     /// `base` is `waha.url`.
     pub fn new(http: Http, base: &str, key: &str, session: &str, send_timeout: Duration) -> Self {
@@ -264,6 +287,67 @@ impl Waha {
     pub fn phone_of_lid(&self, lid: &str) -> Result<Option<String>, WahaError> {
         let answer = self.ask("GET", &format!("/api/{}/lids/{lid}%40lid", self.session), None)?;
         Ok(answer["pn"].as_str().and_then(|pn| pn.split('@').next()).map(str::to_owned))
+    }
+
+    /// The labels of the account: `[{id, name, color, colorHex}]`.
+    pub fn labels(&self) -> Result<Vec<LabelThere>, WahaError> {
+        let answer = self.ask("GET", &format!("/api/{}/labels", self.session), None)?;
+        let rows = answer.as_array().ok_or(WahaError::Status { status: 200, message: "no list of labels in the answer".into() })?;
+        Ok(rows.iter().filter_map(label_there).collect())
+    }
+
+    /// Personal chats that carry a label, by address.
+    pub fn label_chats(&self, wa_id: &str) -> Result<Vec<String>, WahaError> {
+        let answer = self.ask("GET", &format!("/api/{}/labels/{wa_id}/chats", self.session), None)?;
+        let rows = answer.as_array().ok_or(WahaError::Status { status: 200, message: "no list of chats in the answer".into() })?;
+        let id = |row: &Value| row["id"].as_str().or_else(|| row["id"]["_serialized"].as_str()).or_else(|| row.as_str()).map(waha::plain_chat);
+        Ok(rows.iter().filter_map(id).filter(|chat| chat.ends_with("@c.us") || chat.ends_with("@lid")).collect())
+    }
+
+    /// WhatsApp ids of the labels on a chat.
+    pub fn chat_labels(&self, chat_id: &str) -> Result<Vec<String>, WahaError> {
+        let answer = self.ask("GET", &format!("/api/{}/labels/chats/{}", self.session, chat_id.replace('@', "%40")), None)?;
+        let rows = answer.as_array().ok_or(WahaError::Status { status: 200, message: "no list of labels in the answer".into() })?;
+        Ok(rows.iter().filter_map(label_there).map(|label| label.id).collect())
+    }
+
+    /// Replaces the whole set of labels on a chat.
+    pub fn set_chat_labels(&self, chat_id: &str, ids: &[String]) -> Result<(), WahaError> {
+        let labels: Vec<Value> = ids.iter().map(|id| json!({"id": id})).collect();
+        self.ask("PUT", &format!("/api/{}/labels/chats/{}", self.session, chat_id.replace('@', "%40")), Some(&json!({"labels": labels}))).map(drop)
+    }
+
+    /// Makes a label; its id.
+    pub fn create_label(&self, name: &str, color: i64) -> Result<LabelThere, WahaError> {
+        let answer = self.ask("POST", &format!("/api/{}/labels", self.session), Some(&json!({"name": name, "color": color})))?;
+        label_there(&answer).ok_or(WahaError::Status { status: 200, message: "no label in the answer".into() })
+    }
+
+    /// Renames or recolours a label. An unchanged name is refused by WAHA, so only what differs may be asked for.
+    pub fn change_label(&self, wa_id: &str, name: &str, color: i64) -> Result<(), WahaError> {
+        self.ask("PUT", &format!("/api/{}/labels/{wa_id}", self.session), Some(&json!({"name": name, "color": color}))).map(drop)
+    }
+
+    /// Deletes a label; one that is not there is deleted already.
+    pub fn delete_label(&self, wa_id: &str) -> Result<(), WahaError> {
+        match self.ask("DELETE", &format!("/api/{}/labels/{wa_id}", self.session), None) {
+            Ok(_) | Err(WahaError::Status { status: 404, .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A page of the phone's address book: (address, name in the book, name the person gave himself).
+    pub fn contacts(&self, limit: usize, offset: usize) -> Result<Vec<(String, Option<String>, Option<String>)>, WahaError> {
+        let answer = self.ask("GET", &format!("/api/contacts/all?session={}&limit={limit}&offset={offset}&sortBy=id&sortOrder=asc", self.session), None)?;
+        let rows = answer.as_array().ok_or(WahaError::Status { status: 200, message: "no list of contacts in the answer".into() })?;
+        let text = |value: &Value| value.as_str().and_then(crate::kernel::text::clean_name);
+        let read = |row: &Value| {
+            let id = row["id"].as_str().or_else(|| row["id"]["_serialized"].as_str()).map(waha::plain_chat)?;
+            // engines that keep a book say so; a name that only repeats the number is none
+            let name = text(&row["name"]).filter(|name| row["isMyContact"] != false && name.chars().any(char::is_alphabetic));
+            Some((id, name, text(&row["pushname"])))
+        };
+        Ok(rows.iter().filter_map(read).collect())
     }
 
     /// A fresh address of a message's file.

@@ -3,8 +3,10 @@
 
 pub mod breaker;
 pub mod fetcher;
+pub mod labels;
 pub mod model;
 pub mod nightly;
+pub mod push;
 pub mod queue;
 pub mod reconcile;
 pub mod replay;
@@ -33,6 +35,8 @@ impl Workers {
             spawn("turns", turns::run),
             spawn("queues", queue::manage),
             spawn("fetcher", fetcher::run),
+            spawn("labels", labels::run),
+            spawn("push", push::run),
             spawn("scheduler", scheduler::run),
             spawn("lab", replay::run_asked),
             spawn("nightly", nightly::run),

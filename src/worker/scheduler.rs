@@ -3,9 +3,12 @@
 
 use super::reconcile;
 use crate::app::App;
-use crate::chat::{handover, intake, outbox, promise, reply};
+use crate::chat::assignment::{self, Mode};
+use crate::chat::{conversation, handover, intake, later, outbox, promise, reply};
 use crate::db::{StoreError, event};
+use crate::people::search;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// How often another process's changes are looked for.
@@ -28,6 +31,9 @@ pub fn run(app: &Arc<App>) {
             Ok(false) => {}
             Err(error) => tracing::debug!(%error, "settings were not read"),
         }
+        if let Err(error) = at_once(app) {
+            tracing::debug!(%error, "dealing waits for the store");
+        }
         if minute.elapsed() >= MINUTE {
             minute = Instant::now();
             if let Err(error) = chores(app) {
@@ -42,11 +48,39 @@ pub fn run(app: &Arc<App>) {
     }
 }
 
+/// What must not wait for the minute: chats are dealt, replies go out at their time, put-off chats come back, words become findable.
+fn at_once(app: &App) -> Result<(), StoreError> {
+    let settings = app.settings();
+    let mode = Mode::parse(settings.text("assign.mode"));
+    let now = app.now_ms();
+    let (backlog, due, behind) = app.store.read_blocking(move |connection| -> Result<_, StoreError> {
+        Ok((assignment::has_backlog(connection)?, conversation::anything_due(connection, now)?, search::is_behind(connection)?))
+    })?;
+    let hours = app.hours();
+    if backlog && mode != Mode::Manual {
+        let (hours, cap) = (Arc::clone(&hours), settings.int("assign.cap"));
+        app.store.write_blocking(move |tx| assignment::deal(tx, mode, &hours, cap))?;
+    }
+    if due {
+        let accounts = settings.accounts();
+        app.store.write_blocking(move |tx| -> Result<(), StoreError> {
+            later::send_due(tx, &accounts, 100)?;
+            conversation::wake_snoozed(tx, 200)
+        })?;
+    }
+    let busy = app.counters.waiting.load(Ordering::Relaxed) > 0;
+    if behind && !busy {
+        app.store.write_blocking(|tx| search::advance(tx).map(drop))?;
+    }
+    Ok(())
+}
+
 fn chores(app: &App) -> Result<(), StoreError> {
     let settings = app.settings();
     let resume_ms = settings.int("bot.resume_after_min") * 60_000;
     let today = settings.day_of(app.now_ms()).to_string();
     let raw_days = settings.int("store.raw_days");
+    let (hours, limit_ms) = (app.hours(), settings.int("hours.first_answer_min") * 60_000);
     app.store.write_blocking(move |tx| -> Result<(), StoreError> {
         for id in handover::idle(tx, tx.now_ms - resume_ms, 200)? {
             handover::to_bot(tx, id, "system", "idle")?;
@@ -56,6 +90,7 @@ fn chores(app: &App) -> Result<(), StoreError> {
         intake::prune(tx, raw_days, PRUNE)?;
         reply::forget(tx)?;
         promise::tell_missed(tx, &today)?;
+        assignment::tell_late(tx, &hours, limit_ms)?;
         Ok(())
     })
 }

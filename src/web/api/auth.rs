@@ -1,12 +1,15 @@
-//! Bearer tokens of the JSON contracts.
+//! Who calls the JSON contracts: a program with a bearer token, or one of our own pages.
 
 use super::body;
 use crate::app::App;
+use crate::chat::assignment::Holder;
+use crate::chat::inbox::Scope;
 use crate::people::user::{self, Role};
 use crate::web::error::ApiError;
 use crate::web::policy::{self, Action};
+use crate::web::session;
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Method};
 use axum::http::request::Parts;
 use axum::middleware::{self, Next};
 use axum::response::IntoResponse;
@@ -23,6 +26,8 @@ pub struct Caller {
     pub user_id: Option<i64>,
     /// What it may do.
     pub role: Role,
+    /// It is one of our own pages, not a program.
+    pub is_page: bool,
 }
 
 /// The token in `Authorization: Bearer …`.
@@ -32,15 +37,46 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()).filter(|token| !token.is_empty())
 }
 
-/// The caller, if its token is valid and its role may do `action`.
-pub async fn allowed(app: &App, headers: &HeaderMap, action: Action) -> Result<Caller, ApiError> {
-    let token = bearer(headers).ok_or_else(ApiError::unauthorized)?.to_owned();
-    let found = app.store.read(move |connection| user::token(connection, &token)).await?;
-    let (id, role) = found.ok_or_else(ApiError::unauthorized)?;
-    if !policy::may(role, action) {
-        return Err(ApiError::new(403, "forbidden", format!("the role {} may not do this", role.as_str())));
+impl Caller {
+    /// As one who can have a conversation.
+    pub fn holder(&self) -> Holder {
+        Holder { actor: self.actor.clone(), user_id: self.user_id }
     }
-    Ok(Caller { actor: format!("token:{id}"), user_id: None, role })
+
+    /// Which chats it may see.
+    pub fn scope(&self, app: &App) -> Scope {
+        policy::scope(self.role, &self.actor, app.settings().text("team.cs_sees"))
+    }
+
+    /// Where a change it makes came from, as label events say it.
+    pub fn source(&self) -> &'static str {
+        if self.is_page { "dashboard" } else { "api" }
+    }
+}
+
+/// The caller, if its token is valid and its role may do `action`. A browser session counts too; what changes something then
+/// needs the session's token in `X-CSRF-Token` and must come from our own pages.
+pub async fn allowed(app: &App, method: &Method, headers: &HeaderMap, action: Action) -> Result<Caller, ApiError> {
+    let caller = match bearer(headers) {
+        Some(token) => {
+            let token = token.to_owned();
+            let found = app.store.read(move |connection| user::token(connection, &token)).await?.ok_or_else(ApiError::unauthorized)?;
+            let actor = found.user_id.map_or_else(|| format!("token:{}", found.id), |id| format!("user:{id}"));
+            Caller { actor, user_id: found.user_id, role: found.role, is_page: false }
+        }
+        None => {
+            let session = session::signed_in(app, headers).await.ok_or_else(ApiError::unauthorized)?;
+            let sent = headers.get("x-csrf-token").and_then(|value| value.to_str().ok()).unwrap_or("");
+            if !method.is_safe() && !(session::is_own_origin(headers) && session::is_right_csrf(&session, sent)) {
+                return Err(ApiError::new(403, "foreign_form", "send the session's token in X-CSRF-Token"));
+            }
+            Caller { actor: format!("user:{}", session.user.id), user_id: Some(session.user.id), role: session.user.role, is_page: true }
+        }
+    };
+    if !policy::may(caller.role, action) {
+        return Err(ApiError::new(403, "forbidden", format!("the role {} may not do this", caller.role.as_str())));
+    }
+    Ok(caller)
 }
 
 /// How long a body nobody may send is listened to.
@@ -49,7 +85,7 @@ const HEAR_OUT: Duration = Duration::from_secs(2);
 /// A route only for those who may do `action`. Asked before anything of the body is read, so that a stranger learns nothing.
 pub fn need(app: &Arc<App>, action: Action, route: MethodRouter<Arc<App>>) -> MethodRouter<Arc<App>> {
     route.route_layer(middleware::from_fn_with_state(Arc::clone(app), move |State(app): State<Arc<App>>, mut request: Request, next: Next| async move {
-        match allowed(&app, request.headers(), action).await {
+        match allowed(&app, request.method(), request.headers(), action).await {
             Ok(caller) => {
                 request.extensions_mut().insert(caller);
                 next.run(request).await

@@ -7,7 +7,7 @@ use crate::web::error::ApiError;
 use crate::web::policy::Action;
 use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Method};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub async fn set(State(app): State<Arc<App>>, headers: HeaderMap, JsonBody(body): JsonBody<Value>) -> Result<Json<Value>, ApiError> {
     let loopback = app.listen.get().is_some_and(|address| address.ip().is_loopback());
     if auth::bearer(&headers).is_some() || !loopback {
-        auth::allowed(&app, &headers, Action::Administer).await?;
+        auth::allowed(&app, &Method::POST, &headers, Action::Administer).await?;
     }
     let wanted = body["now"].as_str().and_then(|now| crate::kernel::date::parse_instant(now, app.settings().zone));
     let now = wanted.ok_or_else(|| ApiError::field("now", "now: an RFC 3339 time"))?;

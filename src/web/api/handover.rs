@@ -4,7 +4,7 @@ use super::auth::Caller;
 use super::body::JsonBody;
 use crate::app::App;
 use crate::chat::conversation;
-use crate::chat::handover::{self, AssignError};
+use crate::chat::assignment::{self, AssignError, Holder};
 use crate::people::user;
 use crate::web::error::ApiError;
 use axum::Json;
@@ -25,7 +25,8 @@ impl From<AssignError> for ApiError {
     fn from(error: AssignError) -> Self {
         match error {
             AssignError::NoSuchConversation => Self::not_found("the conversation"),
-            AssignError::Taken(name) => Self::new(409, "taken", format!("{name} already has this conversation")),
+            AssignError::NoSuchUser(_) => Self::field("user", error.to_string()),
+            AssignError::Taken { ref name, ref actor } => Self::new(409, "taken", error.to_string()).with(json!({"holder": {"name": name, "actor": actor}})),
             AssignError::Db(error) => error.into(),
         }
     }
@@ -48,7 +49,10 @@ pub async fn post(State(app): State<Arc<App>>, caller: Caller, JsonBody(body): J
                 (Some(name), None, note) => Some(format!("untuk {name}{}", note.as_ref().map_or(String::new(), |note| format!(": {note}")))),
                 (.., note) => note.clone(),
             };
-            handover::assign(tx, id, found.as_ref().map(|user| user.id), note.as_deref(), &caller.actor)?;
+            match &found {
+                Some(user) => assignment::give_if_free(tx, id, &Holder::user(user.id), note.as_deref(), &caller.actor)?,
+                None => assignment::offer(tx, id, note.as_deref(), &caller.actor)?,
+            }
             Ok(found.map(|user| user.name))
         })
         .await?;

@@ -88,7 +88,7 @@ async fn prove(app: &App, headers: &HeaderMap, bytes: &[u8]) -> Result<Proof, Ap
         return Err(ApiError::new(401, "bad_signature", "X-Webhook-Hmac is not the HMAC-SHA512 of this body under waha.hmac_key"));
     }
     if auth::bearer(headers).is_some() {
-        auth::allowed(app, headers, Action::Deliver).await?;
+        auth::allowed(app, &axum::http::Method::POST, headers, Action::Deliver).await?;
         return Ok(Proof::Caller);
     }
     let loopback = app.listen.get().is_some_and(|address| address.ip().is_loopback());

@@ -1,46 +1,33 @@
-//! Chats: the list, one thread, the reply box, take over and hand back. Live over the socket; without JavaScript the
-//! pages are read and written all the same.
+//! Chats: the inbox with its tabs and filters, one thread with its context, and everything that is done with a chat. Live over
+//! the socket; without JavaScript the pages are read and written all the same.
 
 use super::{Refusal, Visitor, enter, see};
 use crate::app::App;
-use crate::chat::handover::{self, AssignError};
+use crate::chat::assignment::{self, AssignError, Holder};
+use crate::chat::inbox::{self, Filter, Tab};
+use crate::chat::note::{self, NoteError};
 use crate::chat::reply::{Reply, ReplyError};
-use crate::chat::thread::{self, Bubble, Tab};
-use crate::chat::{conversation, escalation, promise};
+use crate::chat::thread::{self, Bubble};
+use crate::chat::{canned, conversation, escalation, handover, later, promise};
 use crate::db::{StoreError, event};
 use crate::kernel::date;
-use crate::people::label;
+use crate::people::label::{self, LabelError};
+use crate::people::{contact, search, user};
 use crate::travel::package;
-use crate::web::api::conversations as api;
-use crate::web::policy::Action;
-use axum::Form;
-use axum::extract::{Path, Query, State};
+use crate::web::api::conversations::{self as api, Asked};
+use crate::web::policy::{self, Action};
+use axum::extract::{Multipart, Path, Query, State};
 use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use axum::{Form, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// Rows of a page of the list, and messages of a page of a thread.
+/// Rows of a page of the list, messages of a page of a thread, and messages found by a search.
 const LIST_PAGE: usize = 50;
 const THREAD_PAGE: usize = 60;
-
-/// Which chats.
-#[derive(Deserialize, Default)]
-pub struct ListQuery {
-    tab: Option<String>,
-    before: Option<String>,
-}
-
-fn tab_of(name: &str, me: i64) -> Tab {
-    match name {
-        "waiting" => Tab::Waiting,
-        "handed" => Tab::Handed,
-        "bot" => Tab::Bot,
-        "mine" => Tab::Mine(me),
-        _ => Tab::All,
-    }
-}
+const HITS: usize = 20;
 
 /// `time_id`, the point a page goes on from.
 fn point(text: Option<&str>) -> Option<(i64, i64)> {
@@ -48,45 +35,153 @@ fn point(text: Option<&str>) -> Option<(i64, i64)> {
     Some((at.parse().ok()?, id.parse().ok()?))
 }
 
-/// The list beside nothing.
-pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap, Query(query): Query<ListQuery>) -> Result<Response, Refusal> {
+/// The inbox beside nothing.
+pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap, Query(query): Query<Asked>) -> Result<Response, Refusal> {
     let visitor = enter(&app, &headers, Action::View).await?;
     let values = panes(&app, &visitor, &query, None).await?;
     Ok(visitor.page(200, "chats.html", "chats", values).await)
 }
 
-async fn panes(app: &Arc<App>, visitor: &Visitor, query: &ListQuery, open: Option<i64>) -> Result<Value, Refusal> {
-    let name = query.tab.clone().unwrap_or_else(|| "all".into());
-    let (tab, before) = (tab_of(&name, visitor.session.user.id), point(query.before.as_deref()));
-    let (rows, seq) = app.store.read(move |connection| -> Result<_, StoreError> { Ok((thread::list(connection, tab, before, LIST_PAGE)?, event::last_seq(connection)?)) }).await?;
-    let next = rows.last().filter(|_| rows.len() == LIST_PAGE && tab != Tab::Waiting).map(|row| format!("{}_{}", row.last_at, row.id));
-    Ok(json!({"tab": name, "rows": rows, "next": next, "open_id": open, "seq": seq}))
+/// The query of an address, without what belongs to one page of it.
+fn query_text(asked: &Asked) -> String {
+    let parts = [
+        ("tab", &asked.tab),
+        ("label", &asked.label),
+        ("phase", &asked.phase),
+        ("campaign", &asked.campaign),
+        ("assignee", &asked.assignee),
+        ("unread", &asked.unread),
+        ("waiting", &asked.waiting),
+        ("q", &asked.q),
+        ("sort", &asked.sort),
+    ];
+    let mut text = String::new();
+    for (name, value) in parts.into_iter().filter_map(|(name, value)| value.as_deref().filter(|value| !value.is_empty()).map(|value| (name, value))) {
+        if !text.is_empty() {
+            text.push('&');
+        }
+        text.push_str(name);
+        text.push('=');
+        for byte in value.bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => text.push(char::from(byte)),
+                other => text.push_str(&format!("%{other:02X}")),
+            }
+        }
+    }
+    text
 }
 
-/// Where a thread goes on.
+async fn panes(app: &Arc<App>, visitor: &Visitor, query: &Asked, open: Option<i64>) -> Result<Value, Refusal> {
+    let (caller, scope, now_ms) = (visitor.caller(), visitor.scope(), app.now_ms());
+    let mut asked = query.clone();
+    if asked.tab.as_deref().is_none_or(|tab| Tab::parse(tab).is_none()) {
+        asked.tab = Some("all".into());
+    }
+    let after = asked.point().unwrap_or(None);
+    let user_id = visitor.session.user.id;
+    let office = app.hours();
+    let limit_ms = app.settings().int("hours.first_answer_min") * 60_000;
+    let wanted = asked.clone();
+    let values = app
+        .store
+        .read(move |connection| -> Result<Value, StoreError> {
+            // what an address names wrongly (a label that is gone) is left out, and the page says so
+            let (filter, wrong) = match wanted.filter(connection, &caller, scope.clone(), now_ms) {
+                Ok(filter) => (filter, false),
+                Err(_) => (Filter { tab: wanted.tab.as_deref().and_then(Tab::parse).unwrap_or_default(), ..Filter::all(&caller.actor, scope.clone()) }, true),
+            };
+            let rows = inbox::page(connection, &filter, after, LIST_PAGE)?;
+            let next = inbox::point_after(&filter, &rows, LIST_PAGE).map(|(at, id)| format!("{at}_{id}"));
+            let hits = match filter.text.as_deref().filter(|_| after.is_none()) {
+                Some(text) => found(connection, text, &scope)?,
+                None => Vec::new(),
+            };
+            let rows: Vec<Value> = rows
+                .iter()
+                .map(|row| {
+                    let mut value = json!(row);
+                    // the clock rests while the office is closed
+                    let waited_ms = row.waiting_since_at.map(|since| office.between_ms(since, now_ms));
+                    value["waited_ms"] = json!(waited_ms);
+                    value["late"] = json!(waited_ms.is_some_and(|ms| ms > limit_ms));
+                    value
+                })
+                .collect();
+            let tab_count = |tab| inbox::count(connection, &Filter { tab, ..Filter::all(&caller.actor, scope.clone()) });
+            let mut views = Vec::new();
+            for view in inbox::saved_views(connection, user_id)? {
+                let asked: Option<Asked> = axum::extract::Query::try_from_uri(&format!("/?{}", view.query).parse().unwrap_or_default()).ok().map(|Query(asked)| asked);
+                let count = match asked.and_then(|asked: Asked| asked.filter(connection, &caller, scope.clone(), now_ms).ok()) {
+                    Some(filter) => Some(inbox::count(connection, &filter)?),
+                    None => None,
+                };
+                views.push(json!({"id": view.id, "name": view.name, "query": view.query, "shared": view.shared, "count": count}));
+            }
+            Ok(json!({
+                "rows": rows, "next": next, "hits": hits, "wrong": wrong, "seq": event::last_seq(connection)?, "views": views, "most": inbox::MOST_COUNTED,
+                "counts": {"mine": tab_count(Tab::Mine)?, "unclaimed": tab_count(Tab::Unclaimed)?, "waiting": tab_count(Tab::Waiting)?, "handed": tab_count(Tab::Handed)?, "snoozed": tab_count(Tab::Snoozed)?},
+                "labels_all": label::all(connection)?, "users": user::list(connection)?.into_iter().filter(|user| user.disabled_at.is_none()).collect::<Vec<_>>(),
+                "calls": note::calls_for(connection, user_id)?,
+            }))
+        })
+        .await?;
+    let mut values = values;
+    let filtered = [&asked.label, &asked.phase, &asked.campaign, &asked.assignee, &asked.unread, &asked.waiting].iter().any(|value| value.as_deref().is_some_and(|value| !value.is_empty()));
+    values["tab"] = json!(asked.tab);
+    values["asked"] = json!({"label": asked.label, "phase": asked.phase, "campaign": asked.campaign, "assignee": asked.assignee, "unread": asked.unread, "waiting": asked.waiting, "q": asked.q, "sort": asked.sort});
+    values["filtered"] = json!(filtered);
+    values["qs"] = json!(query_text(&asked));
+    values["qs_plain"] = json!(query_text(&Asked { sort: None, ..asked }));
+    values["open_id"] = json!(open);
+    Ok(values)
+}
+
+/// Messages that hold what was typed, of chats that may be seen.
+fn found(connection: &rusqlite::Connection, text: &str, scope: &inbox::Scope) -> Result<Vec<Value>, StoreError> {
+    let mut hits = Vec::new();
+    for hit in search::messages(connection, text, None, HITS)? {
+        if let Some(row) = inbox::one(connection, hit.conversation_id, scope)? {
+            hits.push(json!({"conversation_id": row.id, "contact_id": row.contact_id, "name": row.name, "phone": row.phone, "parts": hit.parts, "at": hit.at, "message_id": hit.message_id}));
+        }
+    }
+    Ok(hits)
+}
+
+/// Where a thread goes on, and what just happened.
 #[derive(Deserialize, Default)]
 pub struct ThreadQuery {
-    tab: Option<String>,
     before: Option<String>,
     sent: Option<String>,
+    lost: Option<String>,
 }
 
-/// One thread, with the list beside it.
-pub async fn thread(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<String>, Query(query): Query<ThreadQuery>) -> Result<Response, Refusal> {
+/// One thread, with the inbox beside it.
+pub async fn thread(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    Query(query): Query<ThreadQuery>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Refusal> {
     let visitor = enter(&app, &headers, Action::View).await?;
     let id = conversation::parse_id(&id).ok_or(Refusal::NotFound)?;
     let before = point(query.before.as_deref());
-    let mut values = panes(&app, &visitor, &ListQuery { tab: query.tab, before: None }, Some(id)).await?;
-    let zone = app.settings().zone;
+    let mut values = panes(&app, &visitor, &Asked { after: None, ..asked }, Some(id)).await?;
+    let (zone, scope) = (app.settings().zone, visitor.scope());
     let more = app
         .store
         .read(move |connection| -> Result<Option<Value>, StoreError> {
             let Some(found) = conversation::find(connection, id)? else { return Ok(None) };
-            let Some(row) = thread::one(connection, found.id)? else { return Ok(None) };
+            let Some(row) = inbox::one(connection, found.id, &scope)? else { return Ok(None) };
             let bubbles = thread::messages(connection, found.id, before, THREAD_PAGE)?;
             let first_at = bubbles.first().map_or(0, |bubble| bubble.at);
+            let last_at = if before.is_some() { bubbles.last().map_or(0, |bubble| bubble.at) } else { i64::MAX };
             let earlier = bubbles.first().filter(|_| bubbles.len() == THREAD_PAGE).map(|bubble| format!("{}_{}", bubble.at, bubble.id));
-            let marks = thread::marks(connection, found.id, first_at)?;
+            let marks: Vec<_> = thread::marks(connection, found.id, first_at)?.into_iter().filter(|mark| mark.0 <= last_at).collect();
+            let notes = note::of_conversation(connection, found.id)?;
+            let pinned: Vec<&note::Note> = notes.iter().filter(|note| note.pinned).collect();
+            let in_page: Vec<&note::Note> = notes.iter().filter(|note| note.at >= first_at && note.at <= last_at).collect();
             let package = match &found.package_code {
                 Some(code) => package::find(connection, code)?.map(|(_, package)| {
                     json!({"code": package.code, "name": package.name, "departs": package.departs, "days": package.days,
@@ -94,7 +189,6 @@ pub async fn thread(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): P
                 }),
                 None => None,
             };
-            let labels: Vec<Value> = label::of_contact(connection, found.contact_id)?.into_iter().map(|(name, color)| json!({"name": name, "color": color})).collect();
             let open: Vec<Value> =
                 escalation::open(connection, found.id)?.into_iter().map(|(reason, question, at)| json!({"reason": reason, "question": question, "at": at})).collect();
             let touches: Vec<Value> = connection
@@ -106,9 +200,16 @@ pub async fn thread(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): P
                 .query_map([found.id], |r| Ok(json!({"phase": r.get::<_, String>(0)?, "at": r.get::<_, i64>(1)?})))?
                 .collect::<Result<_, _>>()?;
             let created: i64 = connection.query_row("SELECT created_at FROM conversation WHERE id = ?1", [found.id], |r| r.get(0))?;
+            let given: Option<String> = connection
+                .prepare_cached("SELECT note FROM handover WHERE conversation_id = ?1 ORDER BY id DESC LIMIT 1")?
+                .query_row([found.id], |r| r.get(0))
+                .unwrap_or(None);
+            let opted_out = contact::find(connection, found.contact_id)?.is_some_and(|contact| contact.opted_out_at.is_some());
             Ok(Some(json!({
-                "chat": row, "items": items(&bubbles, marks, zone), "earlier": earlier, "package": package, "labels": labels, "promises": promise::open(connection, found.id)?, "escalations": open, "touches": touches,
-                "phase_log": phases, "created_at": created, "party_size": found.party_size, "month": found.month, "chat_id": found.chat_id,
+                "chat": row, "items": items(&bubbles, marks, &in_page, row.unread, zone), "earlier": earlier, "package": package, "labels": label::of_contact(connection, found.contact_id)?,
+                "promises": promise::open(connection, found.id)?, "escalations": open, "touches": touches, "notes_pinned": pinned, "notes_count": notes.len(),
+                "later": later::of_conversation(connection, found.id)?, "phase_log": phases, "created_at": created, "party_size": found.party_size, "month": found.month, "chat_id": found.chat_id,
+                "last_seen": bubbles.last().map_or(0, |bubble| bubble.id), "given_note": given, "opted_out": opted_out,
             })))
         })
         .await?
@@ -116,19 +217,40 @@ pub async fn thread(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): P
     if let (Value::Object(into), Value::Object(from)) = (&mut values, more) {
         into.extend(from);
     }
-    if visitor.may(Action::Chat) && values["chat"]["unread"] != 0 && values["chat"]["handler"] == "user" {
-        app.store.write(move |tx| conversation::mark_read(tx, id)).await?;
+    let id = values["chat"]["id"].as_i64().unwrap_or(id);
+    app.note_look(&visitor.actor(), values["chat"]["contact_id"].as_i64().unwrap_or(0));
+    let (user_id, reads) = (visitor.session.user.id, visitor.may(Action::Chat) && values["chat"]["unread"] != 0 && values["chat"]["handler"] == "user");
+    let called = values["calls"].as_array().is_some_and(|calls| calls.contains(&json!(id)));
+    if reads || called {
+        app.store
+            .write(move |tx| -> Result<(), StoreError> {
+                if reads {
+                    conversation::mark_read(tx, id)?;
+                }
+                note::seen(tx, user_id, id)
+            })
+            .await?;
     }
-    values["draft"] = json!("");
+    let me = visitor.actor();
+    values["viewers"] = json!(app.presence.viewers(id).into_iter().filter(|viewer| viewer.actor != me).collect::<Vec<_>>());
     values["token"] = json!(crate::kernel::ids::hex(&crate::kernel::ids::random::<12>()));
     values["sent"] = json!(query.sent.is_some());
+    values["lost"] = json!(query.lost);
+    values["next_morning"] = json!(app.hours().next_open_ms(app.now_ms() + 12 * 3_600_000).map(|at| local_input(at, zone)));
     Ok(visitor.page(200, "chats.html", "chats", values).await)
 }
 
-/// Bubbles, date lines, phase and handover lines in one order.
-fn items(bubbles: &[Bubble], marks: Vec<(i64, String, String, String, String)>, zone: chrono_tz::Tz) -> Vec<Value> {
-    let mut all: Vec<(i64, Value)> = bubbles.iter().map(|bubble| (bubble.at, json!({"kind": "bubble", "m": bubble}))).collect();
+/// A time as a `datetime-local` field has it.
+fn local_input(at: i64, zone: chrono_tz::Tz) -> String {
+    date::rfc3339(at, zone).chars().take(16).collect()
+}
+
+/// Bubbles, notes, date lines, phase and handover lines in one order; a line stands before the first message nobody has read.
+fn items(bubbles: &[Bubble], marks: Vec<(i64, String, String, String, String)>, notes: &[&note::Note], unread: i64, zone: chrono_tz::Tz) -> Vec<Value> {
+    let first_unread = bubbles.iter().rev().filter(|bubble| bubble.direction == "in").take(usize::try_from(unread).unwrap_or(0)).last().map(|bubble| bubble.id);
+    let mut all: Vec<(i64, Value)> = bubbles.iter().map(|bubble| (bubble.at, json!({"kind": "bubble", "m": bubble, "first_unread": first_unread == Some(bubble.id)}))).collect();
     all.extend(marks.into_iter().map(|(at, kind, from, to, cause)| (at, json!({"kind": kind, "at": at, "from": from, "to": to, "cause": cause}))));
+    all.extend(notes.iter().map(|note| (note.at, json!({"kind": "note", "n": note}))));
     all.sort_by_key(|(at, _)| *at);
     let mut shown = Vec::with_capacity(all.len() + 4);
     let mut last = None;
@@ -143,28 +265,119 @@ fn items(bubbles: &[Bubble], marks: Vec<(i64, String, String, String, String)>, 
     shown
 }
 
-/// What the reply box sends.
+/// The chat a form is about, if the visitor may write in it.
+async fn chat_of(app: &Arc<App>, visitor: &Visitor, id: &str) -> Result<i64, Refusal> {
+    let (id, scope) = (conversation::parse_id(id).ok_or(Refusal::NotFound)?, visitor.scope());
+    let found = app.store.read(move |connection| inbox::one(connection, id, &scope)).await?;
+    found.map(|row| row.id).ok_or(Refusal::NotFound)
+}
+
+/// What the reply box sends: a reply, a reply for later, or a note.
 #[derive(Deserialize)]
 pub struct ReplyForm {
     csrf: String,
     text: String,
     token: Option<String>,
+    mode: Option<String>,
+    send_at: Option<String>,
+    canned: Option<String>,
+    seen: Option<i64>,
+    force: Option<String>,
+    qs: Option<String>,
 }
 
-/// A person's reply.
+fn back(id: i64, qs: Option<&str>, and: &str) -> Response {
+    let qs = qs.filter(|qs| qs.len() < 1_000 && qs.bytes().all(|b| b.is_ascii_graphic())).unwrap_or("");
+    let joined = [qs, and].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("&");
+    see(&format!("/chats/conv_{id}{}{joined}#end", if joined.is_empty() { "" } else { "?" }))
+}
+
+/// A person's reply, now or later, or a note.
 pub async fn send(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<String>, Form(form): Form<ReplyForm>) -> Result<Response, Refusal> {
     let visitor = enter(&app, &headers, Action::Chat).await?;
     visitor.check(&headers, &form.csrf)?;
-    let id = conversation::parse_id(&id).ok_or(Refusal::NotFound)?;
+    let id = chat_of(&app, &visitor, &id).await?;
     let text = form.text.replace("\r\n", "\n");
-    let token = form.token.filter(|token| token.len() <= 64).map(|token| format!("{}:{token}", visitor.actor()));
-    let reply = Reply { conversation_id: id, text, actor: visitor.actor(), user_id: Some(visitor.session.user.id), token };
-    match api::say(&app, reply).await {
-        Ok(_) => Ok(see(&format!("/chats/conv_{id}?sent=1#end"))),
-        Err(ReplyError::BadText) => Ok(see(&format!("/chats/conv_{id}"))),
+    let actor = visitor.actor();
+    if form.mode.as_deref() == Some("note") {
+        return match app.store.write(move |tx| note::add(tx, id, &text, &actor)).await {
+            Ok(_) | Err(NoteError::BadText) => Ok(back(id, form.qs.as_deref(), "")),
+            Err(NoteError::NoSuchConversation) => Err(Refusal::NotFound),
+            Err(NoteError::Db(error)) => Err(error.into()),
+        };
+    }
+    let token = form.token.filter(|token| token.len() <= 64).map(|token| format!("{actor}:{token}"));
+    let user_id = visitor.session.user.id;
+    if form.force.is_none()
+        && let Some(seen) = form.seen
+        && app.store.read(move |connection| thread::answered_since(connection, id, seen, user_id)).await?.is_some()
+    {
+        return Err(Refusal::Notice(409, "collision"));
+    }
+    let ready = form.canned.and_then(|id| id.parse::<i64>().ok());
+    let media_id = match ready {
+        Some(ready) => app.store.read(move |connection| canned::find(connection, ready)).await?.and_then(|ready| ready.media_id),
+        None => None,
+    };
+    let reply = Reply { conversation_id: id, text, actor, user_id: Some(user_id), token, media_id };
+    let done = if form.mode.as_deref() == Some("later") {
+        let settings = app.settings();
+        let send_at = form.send_at.as_deref().and_then(|at| date::parse_instant(&at.replace('T', " "), settings.zone)).unwrap_or(0);
+        let accounts = settings.accounts();
+        app.store.write(move |tx| later::keep(tx, &reply, send_at, &accounts)).await
+    } else {
+        api::say(&app, reply).await
+    };
+    match done {
+        Ok(_) => {
+            if let Some(ready) = ready {
+                app.store.write(move |tx| canned::used(tx, ready)).await?;
+            }
+            Ok(back(id, form.qs.as_deref(), "sent=1"))
+        }
+        Err(ReplyError::BadText) => Ok(back(id, form.qs.as_deref(), "")),
+        Err(ReplyError::BadTime) => Err(Refusal::Notice(422, "time")),
         Err(ReplyError::UnknownAccount(_)) => Err(Refusal::Notice(422, "account")),
         Err(ReplyError::NoSuchConversation) => Err(Refusal::NotFound),
         Err(ReplyError::Db(error)) => Err(error.into()),
+    }
+}
+
+/// Largest file a person may send, bytes: WhatsApp's own limit for documents is higher, a phone's patience is not.
+pub const MAX_FILE: usize = 16 << 20;
+
+/// A file with words beneath it.
+pub async fn send_file(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<String>, mut form: Multipart) -> Result<Response, Refusal> {
+    let visitor = enter(&app, &headers, Action::Chat).await?;
+    let id = chat_of(&app, &visitor, &id).await?;
+    let (mut csrf, mut text, mut token, mut file) = (String::new(), String::new(), None, None);
+    while let Some(part) = form.next_field().await.map_err(|_| Refusal::Notice(413, "file"))? {
+        let name = part.name().unwrap_or("").to_owned();
+        if name == "file" {
+            let file_name = part.file_name().unwrap_or("").to_owned();
+            let bytes = part.bytes().await.map_err(|_| Refusal::Notice(413, "file"))?;
+            file = (!bytes.is_empty()).then_some((file_name, bytes));
+            continue;
+        }
+        let value = part.text().await.map_err(|_| Refusal::Foreign)?;
+        match name.as_str() {
+            "csrf" => csrf = value,
+            "text" => text = value.replace("\r\n", "\n"),
+            "token" => token = Some(value).filter(|token| token.len() <= 64),
+            _ => {}
+        }
+    }
+    visitor.check(&headers, &csrf)?;
+    let Some((file_name, bytes)) = file else { return Ok(back(id, None, "")) };
+    let actor = visitor.actor();
+    let media_id = super::files::keep(&app, &file_name, &bytes).await?;
+    let token = token.map(|token| format!("{actor}:{token}"));
+    let reply = Reply { conversation_id: id, text, actor, user_id: Some(visitor.session.user.id), token, media_id: Some(media_id) };
+    match api::say(&app, reply).await {
+        Ok(_) => Ok(back(id, None, "sent=1")),
+        Err(ReplyError::UnknownAccount(_)) => Err(Refusal::Notice(422, "account")),
+        Err(ReplyError::Db(error)) => Err(error.into()),
+        Err(_) => Err(Refusal::NotFound),
     }
 }
 
@@ -172,6 +385,7 @@ pub async fn send(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Pat
 #[derive(Deserialize)]
 pub struct Bare {
     pub(super) csrf: String,
+    qs: Option<String>,
 }
 
 /// Take over: the bot is silent from here on.
@@ -179,26 +393,208 @@ pub async fn take(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Pat
     let visitor = enter(&app, &headers, Action::Chat).await?;
     visitor.check(&headers, &form.csrf)?;
     let id = conversation::parse_id(&id).ok_or(Refusal::NotFound)?;
-    let (user_id, actor) = (visitor.session.user.id, visitor.actor());
-    app.store
-        .write(move |tx| -> Result<(), StoreError> {
-            match handover::assign(tx, id, Some(user_id), None, &actor) {
-                // a colleague was quicker: the thread shows who
-                Ok(()) | Err(AssignError::Taken(_) | AssignError::NoSuchConversation) => Ok(()),
-                Err(AssignError::Db(error)) => Err(error),
-            }
-        })
-        .await?;
-    Ok(see(&format!("/chats/conv_{id}#end")))
+    let who = Holder::user(visitor.session.user.id);
+    match app.store.write(move |tx| assignment::claim(tx, id, &who)).await {
+        Ok(_) => Ok(back(id, form.qs.as_deref(), "")),
+        // a colleague was quicker: the thread says who
+        Err(AssignError::Taken { .. }) => Ok(back(id, form.qs.as_deref(), "lost=1")),
+        Err(AssignError::NoSuchConversation | AssignError::NoSuchUser(_)) => Err(Refusal::NotFound),
+        Err(AssignError::Db(error)) => Err(error.into()),
+    }
 }
 
 /// Hand back to the bot.
 pub async fn release(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<String>, Form(form): Form<Bare>) -> Result<Response, Refusal> {
     let visitor = enter(&app, &headers, Action::Chat).await?;
     visitor.check(&headers, &form.csrf)?;
-    let id = conversation::parse_id(&id).ok_or(Refusal::NotFound)?;
+    let id = chat_of(&app, &visitor, &id).await?;
     let actor = visitor.actor();
     let asks = app.settings().on("bot.ask_satisfaction");
     app.store.write(move |tx| handover::give_back(tx, id, &actor, asks)).await?;
-    Ok(see(&format!("/chats/conv_{id}#end")))
+    Ok(back(id, form.qs.as_deref(), ""))
+}
+
+/// What is done with a chat, by name.
+#[derive(Deserialize)]
+pub struct Deed {
+    csrf: String,
+    what: String,
+    /// An hour, a day, a user, a label, a note: whatever the deed is about.
+    with: Option<String>,
+    qs: Option<String>,
+}
+
+/// Gives it to a colleague, puts it off, pins it, marks it unread, says it is done; labels and notes.
+pub async fn act(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<String>, Form(deed): Form<Deed>) -> Result<Response, Refusal> {
+    let visitor = enter(&app, &headers, Action::Chat).await?;
+    visitor.check(&headers, &deed.csrf)?;
+    let id = chat_of(&app, &visitor, &id).await?;
+    let (actor, with) = (visitor.actor(), deed.with.unwrap_or_default());
+    let qs = deed.qs.as_deref();
+    match deed.what.as_str() {
+        "assign" => {
+            let done = app.store.write(move |tx| -> Result<(), AssignError> {
+                match with.parse::<i64>() {
+                    Ok(user_id) if user::list(tx)?.iter().any(|user| user.id == user_id && user.disabled_at.is_none()) => assignment::give(tx, id, &Holder::user(user_id), None, &actor),
+                    _ => assignment::put_back(tx, id, &actor),
+                }
+            });
+            match done.await {
+                Ok(()) => {}
+                Err(AssignError::Db(error)) => return Err(error.into()),
+                Err(_) => return Err(Refusal::NotFound),
+            }
+        }
+        "snooze" => {
+            let (now, office, zone) = (app.now_ms(), app.hours(), app.settings().zone);
+            let tomorrow = date::day_start_ms(date::day_of(now, zone) + chrono::Duration::days(1), zone);
+            let until = match with.as_str() {
+                "wake" => None,
+                "tomorrow" => Some(office.next_open_ms(tomorrow).unwrap_or(tomorrow + 8 * 3_600_000)),
+                hours => Some(now + hours.parse::<i64>().ok().filter(|hours| (1..=24 * 30).contains(hours)).unwrap_or(1) * 3_600_000),
+            };
+            app.store.write(move |tx| conversation::snooze(tx, id, until, &actor)).await?;
+            if until.is_some() {
+                return next_after(&app, &visitor, id, qs).await;
+            }
+        }
+        "pin" | "unpin" => app.store.write(move |tx| conversation::pin(tx, id, deed.what == "pin")).await?,
+        "unread" => {
+            app.store.write(move |tx| conversation::mark_unread(tx, id)).await?;
+            return Ok(see(&format!("/chats?{}", qs.unwrap_or(""))));
+        }
+        "resolve" => {
+            let asks = app.settings().on("bot.ask_satisfaction");
+            app.store.write(move |tx| conversation::resolve(tx, id, &actor, asks)).await?;
+            return next_after(&app, &visitor, id, qs).await;
+        }
+        "label" | "unlabel" => {
+            let added = deed.what == "label";
+            let may_make = visitor.may(Action::EditLabels);
+            let done = app
+                .store
+                .write(move |tx| -> Result<(), LabelError> {
+                    let Some(found) = conversation::find(tx, id)? else { return Ok(()) };
+                    let label = match label::named(tx, &with)? {
+                        Some(label) => label,
+                        None if added && may_make => label::create(tx, &with, None, &actor)?,
+                        None => return Err(LabelError::NoSuchLabel),
+                    };
+                    label::set(tx, found.contact_id, label.id, added, "dashboard", &actor).map(drop)
+                })
+                .await;
+            match done {
+                Ok(()) => {}
+                Err(LabelError::Db(error)) => return Err(error.into()),
+                Err(_) => return Err(Refusal::Notice(422, "label")),
+            }
+        }
+        "note-pin" | "note-unpin" | "note-remove" => {
+            let note_id: i64 = with.parse().map_err(|_| Refusal::NotFound)?;
+            let what = deed.what.clone();
+            let done = app.store.write(move |tx| match what.as_str() {
+                "note-remove" => note::remove(tx, note_id, &actor),
+                other => note::pin(tx, note_id, other == "note-pin", &actor),
+            });
+            match done.await {
+                Ok(()) => {}
+                Err(NoteError::Db(error)) => return Err(error.into()),
+                Err(_) => return Err(Refusal::NotFound),
+            }
+        }
+        "call-off" => {
+            let later_id: i64 = with.parse().map_err(|_| Refusal::NotFound)?;
+            app.store.write(move |tx| later::call_off(tx, later_id, &actor)).await?;
+        }
+        _ => return Err(Refusal::NotFound),
+    }
+    Ok(back(id, qs, ""))
+}
+
+/// The chat after this one in the list it was opened from; the list when there is none.
+async fn next_after(app: &Arc<App>, visitor: &Visitor, id: i64, qs: Option<&str>) -> Result<Response, Refusal> {
+    let qs = qs.unwrap_or("");
+    let asked = format!("/?{qs}").parse().ok().and_then(|uri| Query::<Asked>::try_from_uri(&uri).ok()).map(|Query(asked)| asked).unwrap_or_default();
+    let (caller, scope, now_ms) = (visitor.caller(), visitor.scope(), app.now_ms());
+    let next = app
+        .store
+        .read(move |connection| -> Result<Option<i64>, StoreError> {
+            let Ok(filter) = asked.filter(connection, &caller, scope, now_ms) else { return Ok(None) };
+            Ok(inbox::page(connection, &filter, None, 2)?.into_iter().map(|row| row.id).find(|other| *other != id))
+        })
+        .await?;
+    Ok(match next {
+        Some(next) => back(next, Some(qs), ""),
+        None => see(&format!("/chats?{qs}")),
+    })
+}
+
+/// Answers kept ready, filled in for this chat: asked for by the reply box when a `/` is typed.
+pub async fn ready(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<String>) -> Result<Response, Refusal> {
+    let visitor = enter(&app, &headers, Action::Chat).await?;
+    let id = chat_of(&app, &visitor, &id).await?;
+    let (scope, cs, agency) = (visitor.scope(), visitor.session.user.name.clone(), app.settings().text("agency.name").to_owned());
+    let found = app
+        .store
+        .read(move |connection| -> Result<Vec<Value>, StoreError> {
+            let row = inbox::one(connection, id, &scope)?;
+            let package = match conversation::find(connection, id)?.and_then(|found| found.package_code) {
+                Some(code) => package::find(connection, &code)?.map(|(_, package)| package.name),
+                None => None,
+            };
+            let known = json!({"nama": row.and_then(|row| row.name), "cs": cs, "paket": package, "biro": agency});
+            Ok(canned::all(connection)?.into_iter().map(|ready| json!({"id": ready.id, "shortcut": ready.shortcut, "text": canned::fill(&ready.text, &known), "file": ready.file_name})).collect())
+        })
+        .await?;
+    Ok(Json(found).into_response())
+}
+
+/// A filter to keep under a name, or one to forget.
+#[derive(Deserialize)]
+pub struct ViewForm {
+    csrf: String,
+    name: Option<String>,
+    query: Option<String>,
+    shared: Option<String>,
+    remove: Option<i64>,
+}
+
+/// Saves a view of the inbox, or takes one away.
+pub async fn save_view(State(app): State<Arc<App>>, headers: HeaderMap, Form(form): Form<ViewForm>) -> Result<Response, Refusal> {
+    let visitor = enter(&app, &headers, Action::Chat).await?;
+    visitor.check(&headers, &form.csrf)?;
+    let (user_id, may_share) = (visitor.session.user.id, policy::may(visitor.session.user.role, Action::EditLabels));
+    let query = form.query.filter(|query| query.len() < 1_000 && query.bytes().all(|b| b.is_ascii_graphic())).unwrap_or_default();
+    let to = format!("/chats?{query}");
+    let name = form.name.as_deref().and_then(crate::kernel::text::clean_name).map(|name| name.chars().take(40).collect::<String>());
+    let shared = form.shared.is_some() && may_share;
+    app.store
+        .write(move |tx| -> Result<(), StoreError> {
+            if let Some(id) = form.remove {
+                tx.execute("DELETE FROM saved_view WHERE id = ?1 AND (user_id = ?2 OR (user_id IS NULL AND ?3))", (id, user_id, may_share))?;
+            } else if let Some(name) = &name {
+                tx.execute("INSERT INTO saved_view (user_id, name, query, at) VALUES (?1, ?2, ?3, ?4)", ((!shared).then_some(user_id), name, &query, tx.now_ms))?;
+            }
+            Ok(())
+        })
+        .await?;
+    Ok(see(&to))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::media;
+
+    #[test]
+    fn a_query_keeps_what_was_asked() {
+        let asked = Asked { tab: Some("waiting".into()), label: Some("Grade A & B".into()), q: Some("\"><script>".into()), ..Asked::default() };
+        assert_eq!(query_text(&asked), "tab=waiting&label=Grade%20A%20%26%20B&q=%22%3E%3Cscript%3E");
+        assert_eq!(query_text(&Asked::default()), "");
+    }
+
+    #[test]
+    fn media_limits_are_the_fetchers_too() {
+        assert!(MAX_FILE as u64 <= media::MAX_BYTES);
+    }
 }

@@ -3,6 +3,7 @@
 use super::{Refusal, enter};
 use crate::app::App;
 use crate::chat::media;
+use crate::db::StoreError;
 use crate::kernel::ids;
 use crate::web::policy::Action;
 use crate::web::view::Assets;
@@ -23,6 +24,7 @@ pub async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Response {
         Some("css") => "text/css; charset=utf-8",
         Some("js") => "text/javascript; charset=utf-8",
         Some("svg") => "image/svg+xml",
+        Some("png") => "image/png",
         _ => "application/octet-stream",
     };
     ([(header::CONTENT_TYPE, kind.to_owned()), (header::ETAG, tag), (header::CACHE_CONTROL, "public, max-age=60, stale-while-revalidate=86400".to_owned())], file.data)
@@ -48,4 +50,36 @@ pub async fn media(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Pa
     set.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'; style-src 'unsafe-inline'"));
     set.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=86400"));
     Ok(response)
+}
+
+/// Keeps a file somebody of the team gives us; what its bytes do not show to be a picture, a film, a sound or a PDF is refused.
+pub async fn keep(app: &Arc<App>, file_name: &str, bytes: &[u8]) -> Result<i64, Refusal> {
+    let mime = media::sniff(bytes).ok_or(Refusal::Notice(422, "filetype"))?;
+    let (dir, size, owned) = (app.store.dir.clone(), bytes.len(), bytes.to_vec());
+    let kept = tokio::task::spawn_blocking(move || media::keep_bytes(&dir, &owned)).await.ok().and_then(Result::ok);
+    let sha = kept.ok_or(Refusal::Trouble(StoreError::Unavailable("media".into())))?;
+    let name = crate::kernel::text::clean_name(file_name).unwrap_or_else(|| "file".into());
+    Ok(app.store.write(move |tx| media::own(tx, &sha, mime, size, &name)).await?)
+}
+
+/// The service worker, from the root so that it may serve every page.
+pub async fn service_worker() -> Response {
+    let script = crate::web::view::asset_text("js/sw.js");
+    ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")], script).into_response()
+}
+
+/// What makes the dashboard an app on a phone.
+pub async fn manifest(State(app): State<Arc<App>>) -> Response {
+    let settings = app.settings();
+    let icon = |size: &str, purpose: &str| serde_json::json!({"src": format!("/assets/img/icon-{size}.png"), "sizes": format!("{size}x{size}"), "type": "image/png", "purpose": purpose});
+    let body = serde_json::json!({
+        "id": "/", "name": format!("Kafilah · {}", settings.text("agency.name")), "short_name": "Kafilah", "start_url": "/chats?tab=mine", "scope": "/", "display": "standalone",
+        "lang": settings.text("agency.language"), "theme_color": "#0F6B54", "background_color": "#F6F1E7", "icons": [icon("192", "any"), icon("512", "any"), icon("512", "maskable")],
+    });
+    ([(header::CONTENT_TYPE, "application/manifest+json"), (header::CACHE_CONTROL, "no-cache")], body.to_string()).into_response()
+}
+
+/// What a phone shows while it has no connection.
+pub async fn offline() -> Response {
+    super::notice(200, "offline")
 }

@@ -23,6 +23,7 @@ static CHECKS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(2));
 pub struct LoginForm {
     email: String,
     password: String,
+    code: Option<String>,
 }
 
 fn form(app: &App, status: u16, more: Value) -> Response {
@@ -71,6 +72,18 @@ pub async fn submit(State(app): State<Arc<App>>, ConnectInfo(peer): ConnectInfo<
         app.store.write(move |tx| user::login_failed(tx, &who, &place)).await?;
         return Ok(form(&app, 422, json!({"email": email, "wrong": true})));
     };
+    let (id, now_s, code) = (found.id, now / 1000, sent.code.unwrap_or_default());
+    if app.store.read(move |connection| user::has_factor(connection, id)).await? {
+        let typed = code.clone();
+        let fits = !code.is_empty() && app.store.write(move |tx| user::check_factor(tx, id, &typed, now_s)).await?;
+        if !fits {
+            if !code.is_empty() {
+                let (who, place) = (email.clone(), address);
+                app.store.write(move |tx| user::login_failed(tx, &who, &place)).await?;
+            }
+            return Ok(form(&app, 422, json!({"email": email, "needs_code": true, "wrong_code": !code.is_empty()})));
+        }
+    }
     let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("").to_owned();
     let token = app.store.write(move |tx| user::start_session(tx, found.id, &address, &agent)).await?;
     Ok(([(header::SET_COOKIE, session::set_cookie(&app, &headers, Some(&token)))], see("/")).into_response())

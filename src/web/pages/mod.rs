@@ -1,12 +1,16 @@
 //! The dashboard's pages: server-rendered, readable without JavaScript. Every handler gets its visitor from [`enter`],
 //! which knows who is signed in and what he may do; a changing request also passes [`Visitor::check`].
 
+pub mod access;
 pub mod audit;
+pub mod canned;
 pub mod chats;
+pub mod contacts;
 pub mod faq;
 pub mod files;
 pub mod flows;
 pub mod home;
+pub mod labels;
 pub mod login;
 pub mod packages;
 pub mod profile;
@@ -19,9 +23,11 @@ pub mod team;
 pub mod usage;
 pub mod whatsapp;
 
+use super::api::auth::Caller;
 use super::policy::{self, Action};
 use super::{session, view};
 use crate::app::App;
+use crate::chat::inbox::Scope;
 use crate::chat::thread;
 use crate::db::StoreError;
 use crate::kernel::language::Language;
@@ -39,6 +45,10 @@ use tower_http::compression::CompressionLayer;
 /// All pages. Reading needs `Action::View` unless the handler asks for more.
 pub fn router(_: Arc<App>) -> Router<Arc<App>> {
     let uploads = Router::new().route("/packages/{code}/media", post(packages::upload)).layer(DefaultBodyLimit::max(packages::MAX_UPLOAD));
+    let files = Router::new()
+        .route("/chats/{id}/files", post(chats::send_file))
+        .route("/canned", get(canned::list).post(canned::save))
+        .layer(DefaultBodyLimit::max(chats::MAX_FILE + (1 << 20)));
     Router::new()
         .route("/", get(home::show))
         .route("/promises/{id}", post(home::settle))
@@ -46,7 +56,10 @@ pub fn router(_: Arc<App>) -> Router<Arc<App>> {
         .route("/logout", post(login::logout))
         .route("/chats", get(chats::list))
         .route("/chats/{id}", get(chats::thread))
+        .route("/chats/views", post(chats::save_view))
         .route("/chats/{id}/messages", post(chats::send))
+        .route("/chats/{id}/ready", get(chats::ready))
+        .route("/chats/{id}/do", post(chats::act))
         .route("/chats/{id}/take", post(chats::take))
         .route("/chats/{id}/release", post(chats::release))
         .route("/packages", get(packages::list))
@@ -82,10 +95,23 @@ pub fn router(_: Arc<App>) -> Router<Arc<App>> {
         .route("/team/change", post(team::change))
         .route("/settings", get(settings::show).post(settings::save))
         .route("/audit", get(audit::show))
+        .route("/access", get(access::show))
+        .route("/labels", get(labels::list).post(labels::save))
+        .route("/contacts", get(contacts::list).post(contacts::bulk))
+        .route("/contacts/fields", post(contacts::save_field))
+        .route("/contacts/{id}", get(contacts::show).post(contacts::save))
+        .route("/contacts/{id}/do", post(contacts::act))
         .route("/profile", get(profile::show).post(profile::save))
         .route("/profile/password", post(profile::password))
+        .route("/profile/away", post(profile::away))
+        .route("/profile/sessions", post(profile::end_session))
+        .route("/profile/factor", post(profile::second_factor))
         .merge(uploads)
+        .merge(files)
         .layer(CompressionLayer::new().gzip(true))
+        .route("/sw.js", get(files::service_worker))
+        .route("/manifest.webmanifest", get(files::manifest))
+        .route("/offline", get(files::offline))
         .route("/files/{id}", get(files::media))
         .route("/assets/{*path}", get(files::asset))
 }
@@ -179,6 +205,16 @@ impl Visitor {
         format!("user:{}", self.session.user.id)
     }
 
+    /// As the JSON contracts know him.
+    pub fn caller(&self) -> Caller {
+        Caller { actor: self.actor(), user_id: Some(self.session.user.id), role: self.session.user.role, is_page: true }
+    }
+
+    /// Which chats he may see.
+    pub fn scope(&self) -> Scope {
+        policy::scope(self.session.user.role, &self.actor(), self.app.settings().text("team.cs_sees"))
+    }
+
     /// Language of his screens.
     pub fn language(&self) -> Language {
         self.session.user.language
@@ -196,6 +232,8 @@ impl Visitor {
         let mut context = view::base(app, self.language(), &self.session.user.theme);
         let rights: serde_json::Map<String, Value> = [
             ("chat", Action::Chat),
+            ("contacts", Action::EditContacts),
+            ("labels", Action::EditLabels),
             ("edit", Action::EditCatalog),
             ("bot", Action::EditBot),
             ("simulate", Action::Simulate),

@@ -33,7 +33,8 @@ const GROUPS: &[(&str, &[&str])] = &[
         ],
     ),
     ("queue", &["queue.typing", "queue.reply_gap_ms", "queue.broadcast_gap_ms", "queue.daily_new_contacts", "queue.send_timeout_ms"]),
-    ("hours", &["hours.open", "hours.close"]),
+    ("hours", &["hours.open", "hours.close", "hours.days", "hours.pauses", "hours.friday_pauses", "hours.first_answer_min"]),
+    ("assign", &["assign.mode", "assign.cap", "team.cs_sees"]),
     ("notify", &["notify.email", "notify.whatsapp"]),
     ("store", &["store.backup_folder", "store.backup_at", "store.backup_keep", "store.raw_days", "server.trusted_proxy"]),
 ];

@@ -14,10 +14,11 @@ use std::sync::Arc;
 
 async fn page(app: &Arc<App>, visitor: &super::Visitor, status: u16, typed: Value, wrong: Option<&str>) -> Result<Response, Refusal> {
     let users = app.store.read(user::list).await?;
-    let actions = [("view", Action::View), ("chat", Action::Chat), ("catalog", Action::EditCatalog), ("audit", Action::Audit), ("admin", Action::Administer)];
+    let actions = [("view", Action::View), ("chat", Action::Chat), ("labels", Action::EditLabels), ("catalog", Action::EditCatalog), ("audit", Action::Audit), ("admin", Action::Administer)];
     let matrix: Vec<Value> = Role::ALL
         .iter()
         .map(|role| json!({"role": role, "may": actions.iter().map(|(name, action)| json!({"name": name, "yes": policy::may(*role, *action)})).collect::<Vec<_>>()}))
+        .chain(std::iter::once(json!({"role": "bot", "may": actions.iter().map(|(name, action)| json!({"name": name, "yes": policy::bot_may(*action)})).collect::<Vec<_>>()})))
         .collect();
     Ok(visitor.page(status, "team.html", "team", json!({"users": users, "matrix": matrix, "typed": typed, "wrong": wrong})).await)
 }

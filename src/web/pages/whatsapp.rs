@@ -194,7 +194,17 @@ pub async fn qr(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Respo
     enter(&app, &headers, Action::Administer).await?;
     let waha = waha(&app);
     let text = tokio::task::spawn_blocking(move || waha.qr()).await.ok().and_then(Result::ok).flatten();
-    let Some(code) = text.and_then(|text| QrCode::new(text).ok()) else { return Ok(StatusCode::NOT_FOUND.into_response()) };
-    let drawing = code.render::<svg::Color<'_>>().min_dimensions(320, 320).dark_color(svg::Color("#14322A")).light_color(svg::Color("#FFFFFF")).build();
+    let Some(drawing) = text.and_then(|text| draw(&text)) else { return Ok(StatusCode::NOT_FOUND.into_response()) };
     Ok(([(header::CONTENT_TYPE, "image/svg+xml"), (header::CACHE_CONTROL, "no-store")], drawing).into_response())
+}
+
+fn draw(text: &str) -> Option<String> {
+    let code = QrCode::new(text).ok()?;
+    Some(code.render::<svg::Color<'_>>().min_dimensions(320, 320).dark_color(svg::Color("#14322A")).light_color(svg::Color("#FFFFFF")).build())
+}
+
+/// A QR code as the address of a picture, for a page.
+pub fn qr_picture(text: &str) -> Option<String> {
+    use base64::Engine;
+    draw(text).map(|drawing| format!("data:image/svg+xml;base64,{}", base64::engine::general_purpose::STANDARD.encode(drawing)))
 }

@@ -1,0 +1,266 @@
+//! Contacts: the list with search, segment and bulk edit; one contact with everything that is known and happened; merging.
+
+use super::{Refusal, Visitor, enter, see};
+use crate::app::App;
+use crate::db::StoreError;
+use crate::people::contact::{self, Change, Contact, ContactError};
+use crate::people::label::{self, LabelError};
+use crate::people::segment::{self, SegmentError};
+use crate::people::{identity, merge, purchase, search, timeline};
+use crate::web::policy::Action;
+use axum::Form;
+use axum::extract::{Path, Query, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Rows of a page.
+const PAGE: usize = 50;
+/// Contacts one bulk edit may touch.
+const BULK: usize = 500;
+
+/// Which contacts.
+#[derive(Deserialize, Default)]
+pub struct ContactQuery {
+    q: Option<String>,
+    expr: Option<String>,
+    after: Option<i64>,
+    done: Option<i64>,
+}
+
+fn row(connection: &rusqlite::Connection, contact: &Contact, now_ms: i64) -> Result<Value, StoreError> {
+    let mut value = json!(contact);
+    value["labels"] = json!(label::of_contact(connection, contact.id)?);
+    value["active"] = json!(contact.active(now_ms, segment::ACTIVE_DAYS));
+    Ok(value)
+}
+
+/// The list.
+pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap, Query(query): Query<ContactQuery>) -> Result<Response, Refusal> {
+    let visitor = enter(&app, &headers, Action::View).await?;
+    let (now_ms, scope) = (app.now_ms(), visitor.scope());
+    let given = |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+    let (text, expr, after) = (given(&query.q), given(&query.expr), query.after);
+    let (q, e) = (text.clone(), expr.clone());
+    let values = app
+        .store
+        .read(move |connection| -> Result<Value, StoreError> {
+            let mut wrong = Value::Null;
+            let mut count = Value::Null;
+            let ids = match (&text, &expr) {
+                (Some(text), _) => search::contacts(connection, text, PAGE)?,
+                (None, Some(expr)) => match segment::members(connection, expr, now_ms, after.unwrap_or(0), PAGE) {
+                    Ok(ids) => {
+                        count = segment::count(connection, expr, now_ms).map_or(Value::Null, |(count, _)| json!(count));
+                        ids
+                    }
+                    Err(SegmentError::Db(error)) => return Err(error),
+                    Err(error) => {
+                        wrong = json!(error.to_string());
+                        Vec::new()
+                    }
+                },
+                (None, None) => contact::newest(connection, after, PAGE)?,
+            };
+            let full = ids.len() == PAGE && text.is_none();
+            let next = ids.last().filter(|_| full).copied();
+            let mut rows = Vec::new();
+            for id in ids {
+                if let Some(found) = contact::find(connection, id)?
+                    && contact::seen_by(connection, id, &scope)?
+                {
+                    rows.push(row(connection, &found, now_ms)?);
+                }
+            }
+            Ok(json!({"rows": rows, "next": next, "wrong": wrong, "count": count, "labels_all": label::all(connection)?, "fields": contact::fields(connection)?}))
+        })
+        .await?;
+    let mut values = values;
+    values["q"] = json!(q);
+    values["expr"] = json!(e);
+    values["done"] = json!(query.done);
+    Ok(visitor.page(200, "contacts.html", "contacts", values).await)
+}
+
+/// One contact.
+pub async fn show(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<i64>) -> Result<Response, Refusal> {
+    let visitor = enter(&app, &headers, Action::View).await?;
+    page(&app, &visitor, 200, id, json!({}), None).await
+}
+
+async fn page(app: &Arc<App>, visitor: &Visitor, status: u16, id: i64, typed: Value, wrong: Option<(String, String)>) -> Result<Response, Refusal> {
+    let (now_ms, scope) = (app.now_ms(), visitor.scope());
+    let values = app
+        .store
+        .read(move |connection| -> Result<Option<Value>, StoreError> {
+            let Some(found) = contact::alive(connection, id)? else { return Ok(None) };
+            if !contact::seen_by(connection, found.id, &scope)? {
+                return Ok(None);
+            }
+            // the same name twice is often the same person
+            let alike: Vec<Value> = match &found.name {
+                Some(name) => {
+                    let mut alike = Vec::new();
+                    for other in search::contacts(connection, name, 6)? {
+                        if other != found.id
+                            && let Some(other) = contact::find(connection, other)?
+                        {
+                            alike.push(json!({"id": other.id, "name": other.name, "phone": other.phone}));
+                        }
+                    }
+                    alike
+                }
+                None => Vec::new(),
+            };
+            Ok(Some(json!({
+                "contact": row(connection, &found, now_ms)?, "identities": identity::of_contact(connection, found.id)?, "chats": contact::conversations(connection, found.id)?,
+                "fields": contact::fields(connection)?, "merges": merge::into(connection, found.id)?, "timeline": timeline::of_contact(connection, found.id, None, 100)?,
+                "purchases": purchase::of_contact(connection, found.id)?, "labels_all": label::all(connection)?, "alike": alike,
+            })))
+        })
+        .await?;
+    let mut values = values.ok_or(Refusal::NotFound)?;
+    values["typed"] = typed;
+    values["wrong"] = json!(wrong.as_ref().map(|(field, _)| field));
+    values["wrong_why"] = json!(wrong.map(|(_, why)| why));
+    app.note_look(&visitor.actor(), values["contact"]["id"].as_i64().unwrap_or(0));
+    Ok(visitor.page(status, "contact.html", "contacts", values).await)
+}
+
+fn change_of(sent: &HashMap<String, String>) -> Change {
+    let given = |name: &str| sent.get(name).cloned();
+    let fields: Map<String, Value> = sent.iter().filter_map(|(name, value)| Some((name.strip_prefix("field.")?.to_owned(), json!(value)))).collect();
+    Change { name: given("name"), email: given("email"), address: given("address"), interest: given("interest"), status: given("status"), fields }
+}
+
+/// Changes one contact.
+pub async fn save(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<i64>, Form(sent): Form<HashMap<String, String>>) -> Result<Response, Refusal> {
+    let visitor = enter(&app, &headers, Action::EditContacts).await?;
+    visitor.check(&headers, sent.get("csrf").map_or("", String::as_str))?;
+    let (change, actor, scope) = (change_of(&sent), visitor.actor(), visitor.scope());
+    let done = app
+        .store
+        .write(move |tx| -> Result<(), ContactError> {
+            let found = contact::alive(tx, id)?.ok_or(ContactError::NoSuchContact)?;
+            if !contact::seen_by(tx, found.id, &scope)? {
+                return Err(ContactError::NoSuchContact);
+            }
+            contact::edit(tx, found.id, &change, &actor)
+        })
+        .await;
+    match done {
+        Ok(()) => Ok(see(&format!("/contacts/{id}"))),
+        Err(ContactError::Invalid { field, problem }) => page(&app, &visitor, 422, id, json!(sent), Some((field, problem))).await,
+        Err(ContactError::Db(error)) => Err(error.into()),
+        Err(_) => Err(Refusal::NotFound),
+    }
+}
+
+/// Labels of a contact; merging and undoing it.
+#[derive(Deserialize)]
+pub struct Deed {
+    csrf: String,
+    what: String,
+    #[serde(default)]
+    with: String,
+}
+
+/// Does it.
+pub async fn act(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<i64>, Form(deed): Form<Deed>) -> Result<Response, Refusal> {
+    let visitor = enter(&app, &headers, Action::EditContacts).await?;
+    visitor.check(&headers, &deed.csrf)?;
+    let (actor, may_make, what) = (visitor.actor(), visitor.may(Action::EditLabels), deed.what.clone());
+    let done = app
+        .store
+        .write(move |tx| -> Result<(), ContactError> {
+            match what.as_str() {
+                "merge" => merge::by_hand(tx, id, deed.with.trim().parse().map_err(|_| ContactError::NoSuchContact)?, &actor),
+                "undo" => merge::undo(tx, deed.with.parse().map_err(|_| ContactError::NoSuchContact)?, &actor).map(drop),
+                "label" | "unlabel" => put_label(tx, id, &deed.with, what == "label", may_make, &actor),
+                _ => Err(ContactError::NoSuchContact),
+            }
+        })
+        .await;
+    match done {
+        Ok(()) => Ok(see(&format!("/contacts/{id}"))),
+        Err(ContactError::Db(error)) => Err(error.into()),
+        Err(ContactError::Cannot(_)) => Err(Refusal::Notice(409, "merge")),
+        Err(_) => Err(Refusal::NotFound),
+    }
+}
+
+fn put_label(tx: &crate::db::writer::Tx<'_>, contact_id: i64, name: &str, added: bool, may_make: bool, actor: &str) -> Result<(), ContactError> {
+    let label = match label::named(tx, name)? {
+        Some(label) => Ok(label),
+        None if added && may_make => label::create(tx, name, None, actor),
+        None => Err(LabelError::NoSuchLabel),
+    };
+    match label.and_then(|label| label::set(tx, contact_id, label.id, added, "dashboard", actor)) {
+        Ok(_) => Ok(()),
+        Err(LabelError::Db(error)) => Err(error.into()),
+        Err(_) => Err(ContactError::NoSuchContact),
+    }
+}
+
+/// The same for many contacts at once: a label on or off, or a status. All or nothing.
+pub async fn bulk(State(app): State<Arc<App>>, headers: HeaderMap, Form(sent): Form<Vec<(String, String)>>) -> Result<Response, Refusal> {
+    let visitor = enter(&app, &headers, Action::EditContacts).await?;
+    let first = |name: &str| sent.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str()).to_owned();
+    visitor.check(&headers, &first("csrf"))?;
+    let ids: Vec<i64> = sent.iter().filter(|(key, _)| key == "id").filter_map(|(_, value)| value.parse().ok()).take(BULK).collect();
+    let (actor, may_make, what, with, n, scope) = (visitor.actor(), visitor.may(Action::EditLabels), first("what"), first("with"), ids.len(), visitor.scope());
+    let done = app
+        .store
+        .write(move |tx| -> Result<(), ContactError> {
+            for id in &ids {
+                if !contact::seen_by(tx, *id, &scope)? {
+                    return Err(ContactError::NoSuchContact);
+                }
+                match what.as_str() {
+                    "label" | "unlabel" => put_label(tx, *id, &with, what == "label", may_make, &actor)?,
+                    "active" | "inactive" | "auto" => contact::edit(tx, *id, &Change { status: Some(what.clone()), ..Change::default() }, &actor)?,
+                    _ => return Err(ContactError::NoSuchContact),
+                }
+            }
+            Ok(())
+        })
+        .await;
+    match done {
+        Ok(()) => Ok(see(&format!("/contacts?done={n}"))),
+        Err(ContactError::Db(error)) => Err(error.into()),
+        Err(_) => Err(Refusal::Notice(422, "label")),
+    }
+}
+
+/// A field of the agency's own.
+#[derive(Deserialize)]
+pub struct FieldForm {
+    csrf: String,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    choices: String,
+    remove: Option<String>,
+}
+
+/// Adds one or takes one away.
+pub async fn save_field(State(app): State<Arc<App>>, headers: HeaderMap, Form(form): Form<FieldForm>) -> Result<Response, Refusal> {
+    let visitor = enter(&app, &headers, Action::EditLabels).await?;
+    visitor.check(&headers, &form.csrf)?;
+    let actor = visitor.actor();
+    let choices: Vec<String> = form.choices.split([',', '\n']).filter_map(crate::kernel::text::clean_name).take(50).collect();
+    let done = app.store.write(move |tx| match &form.remove {
+        Some(key) => contact::remove_field(tx, key, &actor),
+        None => contact::put_field(tx, &form.name, &form.kind, &choices, &actor),
+    });
+    match done.await {
+        Ok(()) => Ok(see("/contacts#fields")),
+        Err(ContactError::Db(error)) => Err(error.into()),
+        Err(_) => Err(Refusal::Notice(422, "field")),
+    }
+}
