@@ -77,6 +77,12 @@ pub struct Memory {
     pub lids: HashMap<String, String>,
     /// Files by path below `/api/files/`.
     pub files: HashMap<String, Vec<u8>>,
+    /// Labels of the account: id, name, colour.
+    pub labels: Vec<(String, String, i64)>,
+    /// Labels on chats: chat, label id.
+    pub chat_labels: Vec<(String, String)>,
+    /// The phone's address book: chat, name.
+    pub book: Vec<(String, String)>,
     /// Session configuration as it was set.
     pub config: Value,
     /// How it misbehaves.
@@ -159,6 +165,11 @@ fn router(memory: Shared) -> Router {
         .route("/api/{session}/chats/overview", get(overview))
         .route("/api/{session}/chats/{chat}/messages", get(history))
         .route("/api/{session}/lids/{lid}", get(lid))
+        .route("/api/{session}/labels", get(labels).post(make_label))
+        .route("/api/{session}/labels/{label}", axum::routing::put(change_label).delete(delete_label))
+        .route("/api/{session}/labels/{label}/chats", get(label_chats))
+        .route("/api/{session}/labels/chats/{chat}", get(chat_labels).put(set_chat_labels))
+        .route("/api/contacts/all", get(book))
         .route("/api/{session}/auth/qr", get(|| async { Json(json!({"value": "2@FAKEQR,KEY1,KEY2,KEY3,1"})) }))
         .route("/api/{session}/auth/request-code", post(|| async { (StatusCode::CREATED, Json(json!({"code": "ABCD-EFGH"}))) }))
         .route("/api/sessions", post(make_session))
@@ -282,6 +293,70 @@ async fn lid(State(memory): State<Shared>, Path((_, lid)): Path<(String, String)
     let digits = lid.split('@').next().unwrap_or("").to_owned();
     let phone = lock(&memory).lids.get(&digits).map(|phone| format!("{phone}@c.us"));
     Json(json!({"lid": format!("{digits}@lid"), "pn": phone}))
+}
+
+fn label_json((id, name, color): &(String, String, i64)) -> Value {
+    json!({"id": id, "name": name, "color": color, "colorHex": "#00a0f2"})
+}
+
+async fn labels(State(memory): State<Shared>) -> Json<Value> {
+    Json(lock(&memory).labels.iter().map(label_json).collect())
+}
+
+async fn make_label(State(memory): State<Shared>, Json(body): Json<Value>) -> Response {
+    let mut memory = lock(&memory);
+    let name = body["name"].as_str().unwrap_or("").to_owned();
+    if memory.labels.len() >= 20 || memory.labels.iter().any(|label| label.1 == name) {
+        return (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({"message": "20 labels exist, or this one does", "statusCode": 422}))).into_response();
+    }
+    let label = ((memory.labels.len() + 1).to_string(), name, body["color"].as_i64().unwrap_or(0));
+    memory.labels.push(label.clone());
+    (StatusCode::CREATED, Json(label_json(&label))).into_response()
+}
+
+async fn change_label(State(memory): State<Shared>, Path((_, id)): Path<(String, String)>, Json(body): Json<Value>) -> Response {
+    let mut memory = lock(&memory);
+    memory.calls.push(format!("rename label {id}"));
+    match memory.labels.iter_mut().find(|label| label.0 == id) {
+        Some(label) => {
+            label.1 = body["name"].as_str().unwrap_or(&label.1).to_owned();
+            label.2 = body["color"].as_i64().unwrap_or(label.2);
+            Json(label_json(label)).into_response()
+        }
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+async fn delete_label(State(memory): State<Shared>, Path((_, id)): Path<(String, String)>) -> StatusCode {
+    let mut memory = lock(&memory);
+    memory.labels.retain(|label| label.0 != id);
+    memory.chat_labels.retain(|(_, label)| *label != id);
+    StatusCode::OK
+}
+
+async fn label_chats(State(memory): State<Shared>, Path((_, id)): Path<(String, String)>) -> Json<Value> {
+    Json(lock(&memory).chat_labels.iter().filter(|(_, label)| *label == id).map(|(chat, _)| json!({"id": chat})).collect())
+}
+
+async fn chat_labels(State(memory): State<Shared>, Path((_, chat)): Path<(String, String)>) -> Json<Value> {
+    let memory = lock(&memory);
+    Json(memory.labels.iter().filter(|label| memory.chat_labels.iter().any(|(on, id)| *on == chat && *id == label.0)).map(label_json).collect())
+}
+
+async fn set_chat_labels(State(memory): State<Shared>, Path((_, chat)): Path<(String, String)>, Json(body): Json<Value>) -> Json<Value> {
+    let mut memory = lock(&memory);
+    memory.calls.push(format!("labels of {chat}"));
+    memory.chat_labels.retain(|(on, _)| *on != chat);
+    let ids: Vec<String> = body["labels"].as_array().into_iter().flatten().filter_map(|label| label["id"].as_str().map(str::to_owned)).collect();
+    memory.chat_labels.extend(ids.into_iter().map(|id| (chat.clone(), id)));
+    Json(json!({"result": true}))
+}
+
+async fn book(State(memory): State<Shared>, Query(query): Query<HashMap<String, String>>) -> Json<Value> {
+    let number = |name: &str| query.get(name).and_then(|n| n.parse::<usize>().ok());
+    let memory = lock(&memory);
+    let rows = memory.book.iter().map(|(chat, name)| json!({"id": chat, "name": name, "pushname": null}));
+    Json(rows.skip(number("offset").unwrap_or(0)).take(number("limit").unwrap_or(100)).collect())
 }
 
 async fn session(State(memory): State<Shared>, Path(name): Path<String>) -> Response {

@@ -1119,3 +1119,4 @@ notice-filetype = Unknown kind of file
 notice-filetype-text = Pictures, MP4 films, sounds, PDFs and Office documents can be sent. Nothing was sent.
 notice-offline = No connection
 notice-offline-text = Kafilah cannot be reached. Drafts stay on this device; try again once you are connected.
+merge-phone = WhatsApp number of the other contact

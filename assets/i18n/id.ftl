@@ -1096,3 +1096,4 @@ notice-filetype = Jenis berkas tidak dikenal
 notice-filetype-text = Yang bisa dikirim: gambar, video MP4, suara, PDF, dokumen Office. Tidak ada yang terkirim.
 notice-offline = Tidak ada sambungan
 notice-offline-text = Kafilah tidak bisa dijangkau. Draf balasan Anda tetap tersimpan di perangkat ini; coba lagi setelah tersambung.
+merge-phone = Nomor WhatsApp kontak lain

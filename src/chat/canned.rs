@@ -103,7 +103,10 @@ pub fn put(tx: &Tx<'_>, id: Option<i64>, shortcut: &str, text: &str, media_id: O
     }
     let id = match id {
         Some(id) => {
-            let changed = tx.execute("UPDATE canned SET shortcut = ?2, text = ?3, media_id = ifnull(?4, media_id), updated_at = ?5, updated_by = ?6 WHERE id = ?1", (id, &shortcut, &text, media_id, tx.now_ms, actor))?;
+            let changed = tx.execute(
+                "UPDATE canned SET shortcut = ?2, text = ?3, media_id = ifnull(?4, media_id), updated_at = ?5, updated_by = ?6 WHERE id = ?1",
+                (id, &shortcut, &text, media_id, tx.now_ms, actor),
+            )?;
             if changed == 0 {
                 return Err(CannedError::NotFound);
             }

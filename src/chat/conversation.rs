@@ -256,8 +256,7 @@ pub fn resolve(tx: &Tx<'_>, conversation_id: i64, actor: &str, asks: bool) -> Re
 }
 
 /// Tables whose rows belong to a conversation and move with it.
-const OWNED: [&str; 13] =
-    ["message", "outbox", "turn", "phase_transition", "escalation", "handover", "touch", "promise", "objection", "satisfaction", "llm_call", "note", "later"];
+const OWNED: [&str; 13] = ["message", "outbox", "turn", "phase_transition", "escalation", "handover", "touch", "promise", "objection", "satisfaction", "llm_call", "note", "later"];
 
 /// Row ids that moved, by table.
 pub type Joined = std::collections::BTreeMap<String, Vec<i64>>;
@@ -287,7 +286,10 @@ pub fn join(tx: &Tx<'_>, into: i64, from: i64) -> Result<Joined, StoreError> {
          FROM conversation o WHERE conversation.id = ?1 AND o.id = ?2",
         (into, from),
     )?;
-    tx.execute("UPDATE conversation SET merged_into = ?1, turn_due_at = NULL, waiting_since_at = NULL, unread_count = 0, assignee_id = NULL, held_by = NULL WHERE id = ?2", (into, from))?;
+    tx.execute(
+        "UPDATE conversation SET merged_into = ?1, turn_due_at = NULL, waiting_since_at = NULL, unread_count = 0, assignee_id = NULL, held_by = NULL WHERE id = ?2",
+        (into, from),
+    )?;
     tx.emit("conversation.updated", Some(into), json!({"merged_from": format!("conv_{from}")}))?;
     Ok(moved)
 }

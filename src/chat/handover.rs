@@ -1,7 +1,7 @@
 //! Who has a conversation, the bot or a person, and every change of it.
 
-use super::conversation::{self, Conversation};
 use super::assignment::{self, Holder};
+use super::conversation::{self, Conversation};
 use super::outbox;
 use crate::db::StoreError;
 use crate::db::writer::Tx;

@@ -317,11 +317,7 @@ pub fn point_after(filter: &Filter, rows: &[Listed], limit: usize) -> Option<Poi
     if rows.len() < limit {
         return None;
     }
-    if filter.by_waiting() {
-        rows.last().map(|row| (row.waiting_since_at.unwrap_or(0), row.id))
-    } else {
-        rows.iter().map(|row| (row.last_at, row.id)).min()
-    }
+    if filter.by_waiting() { rows.last().map(|row| (row.waiting_since_at.unwrap_or(0), row.id)) } else { rows.iter().map(|row| (row.last_at, row.id)).min() }
 }
 
 /// How many chats a filter means, up to [`MOST_COUNTED`].
@@ -353,7 +349,8 @@ pub struct SavedView {
 
 /// A user's views and everybody's.
 pub fn saved_views(connection: &Connection, user_id: i64) -> Result<Vec<SavedView>, StoreError> {
-    let mut query = connection.prepare_cached("SELECT id, name, query, user_id IS NULL FROM saved_view WHERE user_id = ?1 OR user_id IS NULL ORDER BY user_id IS NULL, name COLLATE NOCASE LIMIT 20")?;
+    let mut query = connection
+        .prepare_cached("SELECT id, name, query, user_id IS NULL FROM saved_view WHERE user_id = ?1 OR user_id IS NULL ORDER BY user_id IS NULL, name COLLATE NOCASE LIMIT 20")?;
     let rows = query.query_map([user_id], |row| Ok(SavedView { id: row.get(0)?, name: row.get(1)?, query: row.get(2)?, shared: row.get(3)? }))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

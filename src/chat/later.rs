@@ -1,7 +1,7 @@
 //! Replies that wait for their time.
 
-use super::reply::{self, Reply, ReplyError};
 use super::conversation;
+use super::reply::{self, Reply, ReplyError};
 use crate::db::StoreError;
 use crate::db::writer::Tx;
 use rusqlite::{Connection, OptionalExtension};
@@ -47,8 +47,9 @@ pub fn keep(tx: &Tx<'_>, reply: &Reply, send_at: i64, accounts: &[String]) -> Re
 
 /// What waits in a conversation, the next first.
 pub fn of_conversation(connection: &Connection, conversation_id: i64) -> Result<Vec<Later>, StoreError> {
-    let mut query = connection
-        .prepare_cached("SELECT l.id, l.text, u.name, l.send_at FROM later l JOIN user u ON u.id = l.user_id WHERE l.conversation_id = ?1 AND l.done_at IS NULL ORDER BY l.send_at, l.id")?;
+    let mut query = connection.prepare_cached(
+        "SELECT l.id, l.text, u.name, l.send_at FROM later l JOIN user u ON u.id = l.user_id WHERE l.conversation_id = ?1 AND l.done_at IS NULL ORDER BY l.send_at, l.id",
+    )?;
     let rows = query.query_map([conversation_id], |row| Ok(Later { id: row.get(0)?, text: row.get(1)?, author: row.get(2)?, send_at: row.get(3)? }))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -110,7 +110,8 @@ pub fn of_conversation(connection: &Connection, conversation_id: i64) -> Result<
     let mut query = connection.prepare_cached(
         "SELECT n.id, n.text, n.at, n.pinned_at IS NOT NULL, n.actor FROM note n WHERE n.conversation_id = ?1 AND n.removed_at IS NULL ORDER BY n.at DESC, n.id DESC LIMIT 200",
     )?;
-    let rows = query.query_map([conversation_id], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?, row.get::<_, bool>(3)?, row.get::<_, String>(4)?)))?;
+    let rows =
+        query.query_map([conversation_id], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?, row.get::<_, bool>(3)?, row.get::<_, String>(4)?)))?;
     let mut notes = Vec::new();
     for row in rows {
         let (id, text, at, pinned, actor) = row?;
@@ -122,7 +123,9 @@ pub fn of_conversation(connection: &Connection, conversation_id: i64) -> Result<
 
 /// Conversations in which a user is called and has not looked yet.
 pub fn calls_for(connection: &Connection, user_id: i64) -> Result<Vec<i64>, StoreError> {
-    let mut query = connection.prepare_cached("SELECT DISTINCT n.conversation_id FROM mention x JOIN note n ON n.id = x.note_id WHERE x.user_id = ?1 AND x.seen_at IS NULL AND n.removed_at IS NULL LIMIT 100")?;
+    let mut query = connection.prepare_cached(
+        "SELECT DISTINCT n.conversation_id FROM mention x JOIN note n ON n.id = x.note_id WHERE x.user_id = ?1 AND x.seen_at IS NULL AND n.removed_at IS NULL LIMIT 100",
+    )?;
     let rows = query.query_map([user_id], |row| row.get(0))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

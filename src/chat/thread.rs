@@ -1,7 +1,7 @@
 //! Reading one chat: its thread, and the conversation whole for the API. Pages and APIs ask here; lists are in `inbox`.
 
-use super::intake::extra_of;
 use super::inbox::{self, Scope};
+use super::intake::extra_of;
 use super::{conversation, escalation, note};
 use crate::db::StoreError;
 use crate::kernel::date;

@@ -3,6 +3,7 @@
 use super::Desk;
 use crate::db::setting::Settings;
 use crate::db::{DataDir, audit, readers};
+use crate::people::label;
 use crate::wire::client::{Call, Http};
 use crate::wire::waha_api::{Waha, has_webhook};
 use rusqlite::Connection;
@@ -61,6 +62,7 @@ fn look(dir: &DataDir) -> anyhow::Result<Vec<Check>> {
         integrity(&reader),
         foreign_keys(&reader),
         audit_chain(&reader),
+        labels(&reader),
         disk(dir),
         media(dir, &reader),
         stuck_rows(&reader),
@@ -99,6 +101,14 @@ fn audit_chain(reader: &Connection) -> Check {
         Ok(Ok(rows)) => check("audit trail", Verdict::Ok, format!("{rows} rows, every hash fits")),
         Ok(Err(seq)) => check("audit trail", Verdict::Failed, format!("row {seq} does not fit its hash: somebody changed the past")),
         Err(error) => check("audit trail", Verdict::Failed, error.to_string()),
+    }
+}
+
+fn labels(reader: &Connection) -> Check {
+    match label::proof(reader) {
+        Ok(0) => check("labels", Verdict::Ok, "who carries what is what the log says"),
+        Ok(n) => check("labels", Verdict::Failed, format!("{n} places differ from the log: somebody wrote past the program")),
+        Err(error) => check("labels", Verdict::Failed, error.to_string()),
     }
 }
 

@@ -3,13 +3,15 @@
 use super::{Desk, progress::Progress};
 use crate::db::setting::Settings;
 use crate::db::{DataDir, StoreError, backup, readers};
+use crate::insight::audience;
 use crate::insight::export::{self, Format, Span};
 use crate::kernel::date;
 use anyhow::{Context, anyhow};
 use clap::Args;
 use rusqlite::OptionalExtension;
+use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Options.
@@ -26,6 +28,9 @@ pub struct Options {
     /// From this time on (RFC 3339 or YYYY-MM-DD), or `last`: since the last export of this kind
     #[arg(long, value_name = "T|last")]
     since: Option<String>,
+    /// For custom-audience: whom, as in `"Grade A" and not Closing, added < 30 days`
+    #[arg(long, value_name = "EXPR")]
+    segment: Option<String>,
     /// Up to this time (not with `--since last`, which remembers by itself)
     #[arg(long, value_name = "T")]
     until: Option<String>,
@@ -35,8 +40,13 @@ pub struct Options {
 pub fn run(dir: &DataDir, options: &Options) -> anyhow::Result<()> {
     if options.what == "list" {
         export::EXPORTS.iter().for_each(|export| println!("{}", export.name));
+        println!("{AUDIENCE}");
         return Ok(());
     }
+    if options.what == AUDIENCE {
+        return audience(dir, options);
+    }
+    anyhow::ensure!(options.segment.is_none(), "--segment goes with {AUDIENCE}");
     let kinds = || export::EXPORTS.iter().map(|export| export.name).collect::<Vec<_>>().join(", ");
     let kind = export::find(&options.what).ok_or_else(|| anyhow!("there is no export {:?}; one of {}", options.what, kinds()))?;
     let mut desk = Desk::open_existing(dir)?;
@@ -67,19 +77,7 @@ pub fn run(dir: &DataDir, options: &Options) -> anyhow::Result<()> {
         out.flush()?;
         rows
     } else {
-        let aside = backup::beside(&options.out, "part");
-        let written = (|| -> anyhow::Result<u64> {
-            let mut out = BufWriter::new(backup::create_private(&aside).with_context(|| format!("while making {}", aside.display()))?);
-            let rows = export::write(&snapshot, kind, span, zone, options.format, &mut out, &mut tell)?;
-            out.into_inner().map_err(|error| anyhow!(error.into_error()))?.sync_all()?;
-            std::fs::rename(&aside, &options.out).with_context(|| format!("while moving the file to {}", options.out.display()))?;
-            backup::sync_folder(&options.out)?;
-            Ok(rows)
-        })();
-        if written.is_err() {
-            let _ = std::fs::remove_file(&aside); // the old file at the target is untouched
-        }
-        written?
+        whole_file(&options.out, |out| export::write(&snapshot, kind, span, zone, options.format, out, &mut tell))?
     };
     bar.end();
     drop(snapshot);
@@ -95,6 +93,41 @@ pub fn run(dir: &DataDir, options: &Options) -> anyhow::Result<()> {
     }
     eprintln!("{rows} rows of {}", kind.name);
     Ok(())
+}
+
+/// The file for Meta's custom audiences.
+const AUDIENCE: &str = "custom-audience";
+
+fn audience(dir: &DataDir, options: &Options) -> anyhow::Result<()> {
+    anyhow::ensure!(options.since.is_none() && options.until.is_none() && options.format == Format::Csv, "{AUDIENCE} is always all of the segment, as csv");
+    drop(Desk::open_existing(dir)?);
+    let reader = readers::open_reader(&dir.database())?;
+    let now_ms = chrono::Utc::now().timestamp_millis();
+    let expr = options.segment.as_deref();
+    let rows = if options.out.as_os_str() == "-" {
+        audience::write(&reader, expr, now_ms, std::io::stdout().lock())?
+    } else {
+        whole_file(&options.out, |out| Ok(audience::write(&reader, expr, now_ms, out)?))?
+    };
+    eprintln!("{rows} people, hashed; those who want no messages are left out");
+    Ok(())
+}
+
+/// Writes a file beside its place and moves it there when it is whole; the old one stays until then.
+fn whole_file(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> anyhow::Result<u64>) -> anyhow::Result<u64> {
+    let aside = backup::beside(path, "part");
+    let written = (|| -> anyhow::Result<u64> {
+        let mut out = BufWriter::new(backup::create_private(&aside).with_context(|| format!("while making {}", aside.display()))?);
+        let rows = write(&mut out)?;
+        out.into_inner().map_err(|error| anyhow!(error.into_error()))?.sync_all()?;
+        std::fs::rename(&aside, path).with_context(|| format!("while moving the file to {}", path.display()))?;
+        backup::sync_folder(path)?;
+        Ok(rows)
+    })();
+    if written.is_err() {
+        let _ = std::fs::remove_file(&aside); // the old file at the target is untouched
+    }
+    written
 }
 
 /// A moment that parts what is committed from what is not: rows stamped before it are in the store, rows stamped from it

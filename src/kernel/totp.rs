@@ -56,12 +56,15 @@ fn code(secret: &[u8], step: i64) -> Option<String> {
 pub fn check(secret: &str, typed: &str, now_s: i64, after: i64) -> Option<i64> {
     let (secret, typed) = (unbase32(secret)?, typed.replace(' ', ""));
     let now = now_s / STEP_S;
-    (now - DRIFT..=now + DRIFT).filter(|step| *step > after).find(|step| code(&secret, *step).is_some_and(|code| subtle::ConstantTimeEq::ct_eq(code.as_bytes(), typed.as_bytes()).into()))
+    (now - DRIFT..=now + DRIFT)
+        .filter(|step| *step > after)
+        .find(|step| code(&secret, *step).is_some_and(|code| subtle::ConstantTimeEq::ct_eq(code.as_bytes(), typed.as_bytes()).into()))
 }
 
 /// The address an authenticator app reads from a QR code.
 pub fn address(secret: &str, account: &str, issuer: &str) -> String {
-    let escape = |text: &str| text.bytes().map(|b| if b.is_ascii_alphanumeric() || b"-_.@".contains(&b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect::<String>();
+    let escape =
+        |text: &str| text.bytes().map(|b| if b.is_ascii_alphanumeric() || b"-_.@".contains(&b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect::<String>();
     format!("otpauth://totp/{0}:{1}?secret={secret}&issuer={0}", escape(issuer), escape(account))
 }
 

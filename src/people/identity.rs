@@ -58,6 +58,11 @@ pub fn of_chat(tx: &Tx<'_>, channel_id: i64, chat_id: &str) -> Result<Option<i64
     }
 }
 
+/// Whose number it is.
+pub fn of_phone(tx: &Tx<'_>, phone: &crate::kernel::phone::Phone) -> Result<Option<i64>, StoreError> {
+    find(tx, "phone", ANY_CHANNEL, phone.as_str())
+}
+
 /// The ways to reach a contact: (kind, digits).
 pub fn of_contact(connection: &rusqlite::Connection, contact_id: i64) -> Result<Vec<(String, String)>, StoreError> {
     let mut query = connection.prepare_cached("SELECT kind, value FROM identity WHERE contact_id = ?1 ORDER BY kind DESC, added_at")?;

@@ -192,16 +192,16 @@ fn write(tx: &Tx<'_>, label_id: i64, contact_id: i64, chat_id: &str, added: bool
         .prepare_cached("SELECT id FROM conversation WHERE contact_id = ?1 AND merged_into IS NULL ORDER BY last_at DESC LIMIT 1")?
         .query_row([contact_id], |row| row.get(0))
         .optional()?;
-    let data = json!({"contact_id": contact_id, "label_id": label_id, "label": name, "change": change, "source": hand.source, "actor": hand.actor, "actor_certainty": hand.certainty});
+    let data =
+        json!({"contact_id": contact_id, "label_id": label_id, "label": name, "change": change, "source": hand.source, "actor": hand.actor, "actor_certainty": hand.certainty});
     tx.emit("label.changed", conversation, data)?;
     tx.count(if added { "label.added" } else { "label.removed" }, 1);
     Ok(true)
 }
 
 fn carries(connection: &Connection, contact_id: i64, label_id: i64) -> Result<bool, StoreError> {
-    let found: i64 = connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM contact_label WHERE contact_id = ?1 AND label_id = ?2)")?
-        .query_row((contact_id, label_id), |row| row.get(0))?;
+    let found: i64 =
+        connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM contact_label WHERE contact_id = ?1 AND label_id = ?2)")?.query_row((contact_id, label_id), |row| row.get(0))?;
     Ok(found != 0)
 }
 
@@ -514,9 +514,8 @@ pub struct Job {
 pub fn due_jobs(connection: &Connection, now_ms: i64, limit: usize) -> Result<Vec<Job>, StoreError> {
     let mut query = connection
         .prepare_cached("SELECT channel_id, chat_id, label_id, what = 'tell', attempts FROM label_job WHERE due_at <= ?1 ORDER BY channel_id, chat_id, label_id LIMIT ?2")?;
-    let rows = query.query_map((now_ms, limit as i64), |row| {
-        Ok(Job { channel_id: row.get(0)?, chat_id: row.get(1)?, label_id: row.get(2)?, tells: row.get(3)?, attempts: row.get(4)? })
-    })?;
+    let rows = query
+        .query_map((now_ms, limit as i64), |row| Ok(Job { channel_id: row.get(0)?, chat_id: row.get(1)?, label_id: row.get(2)?, tells: row.get(3)?, attempts: row.get(4)? }))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

@@ -122,22 +122,25 @@ pub fn into(connection: &Connection, kept: i64) -> Result<Vec<Merge>, StoreError
     let mut query = connection.prepare_cached(
         "SELECT m.id, m.kept_id, m.merged_id, c.name, m.cause, m.at FROM contact_merge m JOIN contact c ON c.id = m.merged_id WHERE m.kept_id = ?1 AND m.undone_at IS NULL ORDER BY m.id DESC",
     )?;
-    let rows = query.query_map([kept], |row| Ok(Merge { id: row.get(0)?, kept_id: row.get(1)?, merged_id: row.get(2)?, merged_name: row.get(3)?, cause: row.get(4)?, at: row.get(5)? }))?;
+    let rows = query
+        .query_map([kept], |row| Ok(Merge { id: row.get(0)?, kept_id: row.get(1)?, merged_id: row.get(2)?, merged_name: row.get(3)?, cause: row.get(4)?, at: row.get(5)? }))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// Takes a merge back: what had moved goes back to where it was; what came since stays with the kept one. The newest merge
 /// of a contact goes first.
 pub fn undo(tx: &Tx<'_>, merge_id: i64, actor: &str) -> Result<i64, ContactError> {
-    let found: Option<(i64, i64, String)> = tx
-        .query_row("SELECT kept_id, merged_id, detail FROM contact_merge WHERE id = ?1 AND undone_at IS NULL", [merge_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+    let found: Option<(i64, i64, String, bool)> = tx
+        .query_row("SELECT kept_id, merged_id, detail, undone_at IS NOT NULL FROM contact_merge WHERE id = ?1", [merge_id], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })
         .optional()?;
-    let (kept, merged, detail) = found.ok_or(ContactError::Cannot("this merge is not there or has been undone"))?;
-    let later: i64 = tx.query_row(
-        "SELECT EXISTS (SELECT 1 FROM contact_merge WHERE id > ?1 AND undone_at IS NULL AND (kept_id = ?2 OR merged_id = ?2))",
-        (merge_id, kept),
-        |row| row.get(0),
-    )?;
+    let (kept, merged, detail, is_undone) = found.ok_or(ContactError::NoSuchContact)?;
+    if is_undone {
+        return Err(ContactError::Cannot("this merge has been undone"));
+    }
+    let later: i64 =
+        tx.query_row("SELECT EXISTS (SELECT 1 FROM contact_merge WHERE id > ?1 AND undone_at IS NULL AND (kept_id = ?2 OR merged_id = ?2))", (merge_id, kept), |row| row.get(0))?;
     if later != 0 {
         return Err(ContactError::Cannot("undo the later merge of this contact first"));
     }

@@ -30,10 +30,7 @@ pub fn subscribe(tx: &Tx<'_>, user_id: i64, endpoint: &str, p256dh: &[u8], auth:
          ON CONFLICT (endpoint) DO UPDATE SET user_id = excluded.user_id, p256dh = excluded.p256dh, auth = excluded.auth, device = excluded.device, refusals = 0",
         (user_id, endpoint, p256dh, auth, crate::kernel::text::cut(device, 200), tx.now_ms),
     )?;
-    tx.execute(
-        "DELETE FROM push_subscription WHERE user_id = ?1 AND id NOT IN (SELECT id FROM push_subscription WHERE user_id = ?1 ORDER BY id DESC LIMIT ?2)",
-        (user_id, MOST),
-    )?;
+    tx.execute("DELETE FROM push_subscription WHERE user_id = ?1 AND id NOT IN (SELECT id FROM push_subscription WHERE user_id = ?1 ORDER BY id DESC LIMIT ?2)", (user_id, MOST))?;
     tx.audit(&format!("user:{user_id}"), "push.subscribed", &format!("user:{user_id}"), device)
 }
 
@@ -78,7 +75,8 @@ pub fn audience(connection: &Connection, kind: &str, conversation_id: Option<i64
 
 /// The browsers of a user.
 pub fn of_user(connection: &Connection, user_id: i64) -> Result<Vec<Subscription>, StoreError> {
-    let mut query = connection.prepare_cached("SELECT s.id, s.endpoint, s.p256dh, s.auth FROM push_subscription s JOIN user u ON u.id = s.user_id WHERE s.user_id = ?1 AND u.disabled_at IS NULL")?;
+    let mut query = connection
+        .prepare_cached("SELECT s.id, s.endpoint, s.p256dh, s.auth FROM push_subscription s JOIN user u ON u.id = s.user_id WHERE s.user_id = ?1 AND u.disabled_at IS NULL")?;
     let rows = query.query_map([user_id], |row| Ok(Subscription { id: row.get(0)?, endpoint: row.get(1)?, p256dh: row.get(2)?, auth: row.get(3)? }))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

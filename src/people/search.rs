@@ -140,11 +140,15 @@ pub fn messages(connection: &Connection, typed: &str, conversation_id: Option<i6
     let mark = until(connection, "message")?;
     let own = if conversation_id.is_some() { "m.conversation_id = ?3" } else { "?3 IS NULL" };
     let mut found: Vec<(i64, i64, String, i64)> = Vec::new();
-    let tail = format!("SELECT m.id, m.conversation_id, m.text, m.at FROM message m WHERE m.id > max(?1, (SELECT ifnull(max(id), 0) FROM message) - ?4) AND m.text LIKE ?2 AND {own} ORDER BY m.id DESC LIMIT ?5");
+    let tail = format!(
+        "SELECT m.id, m.conversation_id, m.text, m.at FROM message m WHERE m.id > max(?1, (SELECT ifnull(max(id), 0) FROM message) - ?4) AND m.text LIKE ?2 AND {own} ORDER BY m.id DESC LIMIT ?5"
+    );
     let like = format!("%{}%", terms.join("%"));
     let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
     found.extend(connection.prepare_cached(&tail)?.query_map((mark, &like, conversation_id, TAIL, limit as i64), row)?.collect::<Result<Vec<_>, _>>()?);
-    let indexed = format!("SELECT m.id, m.conversation_id, m.text, m.at FROM message_search s JOIN message m ON m.id = s.rowid WHERE message_search MATCH ?1 AND ?2 IS NOT NULL AND {own} AND ?4 IS NOT NULL ORDER BY s.rowid DESC LIMIT ?5");
+    let indexed = format!(
+        "SELECT m.id, m.conversation_id, m.text, m.at FROM message_search s JOIN message m ON m.id = s.rowid WHERE message_search MATCH ?1 AND ?2 IS NOT NULL AND {own} AND ?4 IS NOT NULL ORDER BY s.rowid DESC LIMIT ?5"
+    );
     found.extend(connection.prepare_cached(&indexed)?.query_map((query(&terms), &like, conversation_id, TAIL, limit as i64), row)?.collect::<Result<Vec<_>, _>>()?);
     found.truncate(limit);
     Ok(found.into_iter().map(|(message_id, conversation_id, text, at)| Hit { message_id, conversation_id, parts: around(&text, &terms), at }).collect())

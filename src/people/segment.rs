@@ -410,15 +410,20 @@ fn compile(connection: &Connection, text: &str, now_ms: i64) -> Result<(String, 
 /// How many contacts are meant, and how many of them want no more messages.
 pub fn count(connection: &Connection, text: &str, now_ms: i64) -> Result<(i64, i64), SegmentError> {
     let (sql, params) = compile(connection, text, now_ms)?;
-    let sql = format!("SELECT count(*), ifnull(sum(c.opted_out_at IS NOT NULL), 0) FROM ({sql}) s JOIN contact c ON c.id = s.contact_id AND c.merged_into IS NULL").replace("SELECT id FROM contact", "SELECT id AS contact_id FROM contact");
+    let sql = format!("SELECT count(*), ifnull(sum(c.opted_out_at IS NOT NULL), 0) FROM ({sql}) s JOIN contact c ON c.id = s.contact_id AND c.merged_into IS NULL")
+        .replace("SELECT id FROM contact", "SELECT id AS contact_id FROM contact");
     Ok(connection.prepare(&sql)?.query_row(params_from_iter(params), |row| Ok((row.get(0)?, row.get(1)?)))?)
 }
 
 /// The contacts meant, by id, after `after`.
 pub fn members(connection: &Connection, text: &str, now_ms: i64, after: i64, limit: usize) -> Result<Vec<i64>, SegmentError> {
     let (sql, mut params) = compile(connection, text, now_ms)?;
-    let sql = format!("SELECT c.id FROM ({sql}) s JOIN contact c ON c.id = s.contact_id AND c.merged_into IS NULL WHERE c.id > ?{} ORDER BY c.id LIMIT ?{}", params.len() + 1, params.len() + 2)
-        .replace("SELECT id FROM contact", "SELECT id AS contact_id FROM contact");
+    let sql = format!(
+        "SELECT c.id FROM ({sql}) s JOIN contact c ON c.id = s.contact_id AND c.merged_into IS NULL WHERE c.id > ?{} ORDER BY c.id LIMIT ?{}",
+        params.len() + 1,
+        params.len() + 2
+    )
+    .replace("SELECT id FROM contact", "SELECT id AS contact_id FROM contact");
     params.extend([Sql::from(after), Sql::from(limit as i64)]);
     let mut query = connection.prepare(&sql)?;
     let rows = query.query_map(params_from_iter(params), |row| row.get(0))?;
@@ -435,13 +440,14 @@ mod tests {
 
     #[test]
     fn reads_what_people_write() {
-        let age = Some(Age { within: true, ms: 30 * 86_400_000 });
+        let month = Age { within: true, ms: 30 * 86_400_000 };
+        let age = Some(month);
         assert_eq!(parse("Grade A").unwrap(), label("Grade A"));
         assert_eq!(parse("Grade A and not Grade B").unwrap(), Expr::And(vec![label("Grade A"), Expr::Not(Box::new(label("Grade B")))]));
         assert_eq!(parse("\"Grade A\" dan bukan Closing").unwrap(), Expr::And(vec![label("Grade A"), Expr::Not(Box::new(label("Closing")))]));
         assert_eq!(parse("Grade A added < 30 days").unwrap(), Expr::Label { name: "Grade A".into(), age });
         assert_eq!(parse("Grade A added<30d").unwrap(), Expr::Label { name: "Grade A".into(), age });
-        assert_eq!(parse("A and not B, added < 30 hari").unwrap(), Expr::And(vec![label("A"), Expr::Not(Box::new(label("B"))), Expr::Added(age.unwrap())]));
+        assert_eq!(parse("A and not B, added < 30 hari").unwrap(), Expr::And(vec![label("A"), Expr::Not(Box::new(label("B"))), Expr::Added(month)]));
         assert_eq!(parse("(A or B) & phase:interest").unwrap(), Expr::And(vec![Expr::Or(vec![label("A"), label("B")]), Expr::Fact("phase".into(), "interest".into())]));
         for bad in ["", "(A", "A)", "and", "A and", "\"A", "umur:5", "A added < x", &"(".repeat(100), &"not ".repeat(100)] {
             assert!(parse(bad).is_err(), "{bad}");

@@ -375,7 +375,8 @@ pub struct OpenSession {
 /// A user's sessions, newest first. `token`: the cookie of the one who asks.
 pub fn sessions(connection: &Connection, user_id: i64, token: &str) -> Result<Vec<OpenSession>, StoreError> {
     let own = ids::hex(&ids::token_hash(token)[..8]);
-    let mut query = connection.prepare_cached("SELECT lower(hex(substr(token_hash, 1, 8))), address, user_agent, created_at FROM session WHERE user_id = ?1 ORDER BY created_at DESC LIMIT 50")?;
+    let mut query = connection
+        .prepare_cached("SELECT lower(hex(substr(token_hash, 1, 8))), address, user_agent, created_at FROM session WHERE user_id = ?1 ORDER BY created_at DESC LIMIT 50")?;
     let rows = query.query_map([user_id], |row| {
         let id: String = row.get(0)?;
         Ok(OpenSession { is_this: id == own, id, address: row.get(1)?, user_agent: row.get(2)?, created_at: row.get(3)? })

@@ -3,9 +3,9 @@
 pub mod api;
 pub mod error;
 pub mod live;
-pub mod presence;
 pub mod pages;
 pub mod policy;
+pub mod presence;
 pub mod routes;
 pub mod server;
 pub mod session;

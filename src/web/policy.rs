@@ -31,18 +31,8 @@ pub enum Action {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 10] = [
-        Self::View,
-        Self::Chat,
-        Self::EditContacts,
-        Self::EditLabels,
-        Self::EditCatalog,
-        Self::EditBot,
-        Self::Simulate,
-        Self::Audit,
-        Self::Administer,
-        Self::Deliver,
-    ];
+    pub const ALL: [Self; 10] =
+        [Self::View, Self::Chat, Self::EditContacts, Self::EditLabels, Self::EditCatalog, Self::EditBot, Self::Simulate, Self::Audit, Self::Administer, Self::Deliver];
 }
 
 /// Whether a role may do an action.

@@ -285,9 +285,29 @@ mod tests {
         let mut used = BTreeSet::new();
         let mut families = BTreeSet::new();
         let mut sources: Vec<String> = Assets::iter().filter(|name| name.starts_with("templates/") || name.starts_with("js/")).map(|name| asset_text(&name)).collect();
-        for file in
-            ["chats", "home", "login", "packages", "queue", "settings", "simulator", "team", "whatsapp", "profile", "audit", "prompts", "faq", "usage", "replay", "flows", "labels", "contacts", "canned", "access", "mod"]
-        {
+        for file in [
+            "chats",
+            "home",
+            "login",
+            "packages",
+            "queue",
+            "settings",
+            "simulator",
+            "team",
+            "whatsapp",
+            "profile",
+            "audit",
+            "prompts",
+            "faq",
+            "usage",
+            "replay",
+            "flows",
+            "labels",
+            "contacts",
+            "canned",
+            "access",
+            "mod",
+        ] {
             sources.push(std::fs::read_to_string(format!("{}/src/web/pages/{file}.rs", env!("CARGO_MANIFEST_DIR"))).unwrap());
         }
         sources.push(include_str!("../people/push.rs").to_owned());

@@ -38,7 +38,20 @@ pub enum PushError {
 
 /// Base64 as browsers and libraries write it: either alphabet, with or without padding.
 pub fn unbase64(text: &str) -> Option<Vec<u8>> {
-    let plain: String = text.trim().trim_end_matches('=').chars().map(|c| if c == '+' { '-' } else if c == '/' { '_' } else { c }).collect();
+    let plain: String = text
+        .trim()
+        .trim_end_matches('=')
+        .chars()
+        .map(|c| {
+            if c == '+' {
+                '-'
+            } else if c == '/' {
+                '_'
+            } else {
+                c
+            }
+        })
+        .collect();
     URL_SAFE_NO_PAD.decode(plain).ok()
 }
 
@@ -50,7 +63,9 @@ pub fn check_endpoint(endpoint: &str, extra_hosts: &str) -> Result<(), PushError
         return Ok(());
     }
     let host = authority.host().to_lowercase();
-    let known = SERVICES.iter().any(|service| host == service.trim_start_matches('.') || (host.ends_with(service) && (service.starts_with('.') || host[..host.len() - service.len()].ends_with('.'))));
+    let known = SERVICES
+        .iter()
+        .any(|service| host == service.trim_start_matches('.') || (host.ends_with(service) && (service.starts_with('.') || host[..host.len() - service.len()].ends_with('.'))));
     let plain = !authority.as_str().contains('@') && authority.port_u16().is_none_or(|port| port == 443);
     if uri.scheme_str() == Some("https") && known && plain { Ok(()) } else { Err(PushError::BadEndpoint) }
 }
@@ -158,10 +173,23 @@ mod tests {
 
     #[test]
     fn only_push_services_are_written_to() {
-        for good in ["https://fcm.googleapis.com/fcm/send/x", "https://web.push.apple.com/Q", "https://updates.push.services.mozilla.com/wpush/v2/g", "https://wns2-sg2p.notify.windows.com/w"] {
+        for good in [
+            "https://fcm.googleapis.com/fcm/send/x",
+            "https://web.push.apple.com/Q",
+            "https://updates.push.services.mozilla.com/wpush/v2/g",
+            "https://wns2-sg2p.notify.windows.com/w",
+        ] {
             assert_eq!(check_endpoint(good, ""), Ok(()), "{good}");
         }
-        for bad in ["http://fcm.googleapis.com/x", "https://127.0.0.1/x", "https://evilfcm.googleapis.com/x", "https://fcm.googleapis.com.evil.example/", "https://fcm.googleapis.com:22/", "https://a@fcm.googleapis.com/", "x"] {
+        for bad in [
+            "http://fcm.googleapis.com/x",
+            "https://127.0.0.1/x",
+            "https://evilfcm.googleapis.com/x",
+            "https://fcm.googleapis.com.evil.example/",
+            "https://fcm.googleapis.com:22/",
+            "https://a@fcm.googleapis.com/",
+            "x",
+        ] {
             assert_eq!(check_endpoint(bad, ""), Err(PushError::BadEndpoint), "{bad}");
         }
         assert_eq!(check_endpoint("http://127.0.0.1:9/x", "127.0.0.1:9"), Ok(()));

@@ -89,7 +89,7 @@ fn work_off(app: &App, waha: &Waha, jobs: &[Job]) -> Result<(), StoreError> {
     }
     // labels themselves come first: chats need their ids
     for (chat, jobs) in by_chat {
-        let done = if chat.is_empty() { jobs.iter().try_for_each(|job| tell_label(app, waha, job).map_err(Failed::from)) } else { settle_chat(app, waha, chat, &jobs) };
+        let done = if chat.is_empty() { jobs.iter().try_for_each(|job| tell_label(app, waha, job)) } else { settle_chat(app, waha, chat, &jobs) };
         match done {
             Ok(()) => {}
             Err(Failed::Store(error)) => return Err(error),

@@ -8,6 +8,8 @@ mod fake_llm;
 mod faults;
 mod fixtures;
 mod guard;
+mod inbox;
+mod labels;
 mod live;
 mod model;
 mod pages;

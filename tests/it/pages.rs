@@ -61,9 +61,16 @@ impl Browserless {
     }
 }
 
-const PAGES: [&str; 22] = [
+const PAGES: [&str; 29] = [
     "/",
     "/chats",
+    "/chats?tab=unclaimed&sort=longest",
+    "/chats?q=paket&label=hilang",
+    "/contacts",
+    "/contacts?expr=status:active",
+    "/labels",
+    "/canned",
+    "/access",
     "/packages",
     "/packages/new",
     "/queue",
@@ -159,6 +166,11 @@ fn roles_see_and_do_what_the_table_says() {
             ("/audit", audit),
             ("/bot", true),
             ("/bot/faq/new", audit),
+            ("/contacts", true),
+            ("/contacts/1", true),
+            ("/labels", true),
+            ("/canned", true),
+            ("/access", admin),
             ("/team", admin),
             ("/settings", admin),
             ("/whatsapp", admin),
@@ -166,7 +178,21 @@ fn roles_see_and_do_what_the_table_says() {
             assert_eq!(who.get(&app, path).0, if may { 200 } else { 404 }, "{} {path}", role.as_str());
         }
         let take = format!("/chats/{conversation}/take");
-        for (path, may) in [(take.as_str(), chats), ("/settings", admin), ("/whatsapp/verb", admin), ("/team/change", admin), ("/bot/release", audit), ("/bot/flows", audit)] {
+        let act = format!("/chats/{conversation}/do");
+        for (path, may) in [
+            (take.as_str(), chats),
+            (act.as_str(), chats),
+            ("/contacts/1", chats),
+            ("/contacts", chats),
+            ("/chats/views", chats),
+            ("/labels", edits),
+            ("/contacts/fields", edits),
+            ("/settings", admin),
+            ("/whatsapp/verb", admin),
+            ("/team/change", admin),
+            ("/bot/release", audit),
+            ("/bot/flows", audit),
+        ] {
             let fields: &[(&str, &str)] = &[("email", "x"), ("what", "back"), ("verb", "start"), ("release", "1"), ("name", "Menu")];
             let status = who.post(&app, path, fields).0;
             assert_eq!(status != 404, may, "{} POST {path}: {status}", role.as_str());

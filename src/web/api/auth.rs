@@ -8,9 +8,10 @@ use crate::people::user::{self, Role};
 use crate::web::error::ApiError;
 use crate::web::policy::{self, Action};
 use crate::web::session;
+use axum::body::Body;
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::{HeaderMap, Method};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method};
 use axum::middleware::{self, Next};
 use axum::response::IntoResponse;
 use axum::routing::MethodRouter;
@@ -67,7 +68,8 @@ pub async fn allowed(app: &App, method: &Method, headers: &HeaderMap, action: Ac
         None => {
             let session = session::signed_in(app, headers).await.ok_or_else(ApiError::unauthorized)?;
             let sent = headers.get("x-csrf-token").and_then(|value| value.to_str().ok()).unwrap_or("");
-            if !method.is_safe() && !(session::is_own_origin(headers) && session::is_right_csrf(&session, sent)) {
+            let is_ours = session::is_own_origin(headers) && session::is_right_csrf(&session, sent);
+            if !method.is_safe() && !is_ours {
                 return Err(ApiError::new(403, "foreign_form", "send the session's token in X-CSRF-Token"));
             }
             Caller { actor: format!("user:{}", session.user.id), user_id: Some(session.user.id), role: session.user.role, is_page: true }
@@ -88,7 +90,12 @@ pub fn need(app: &Arc<App>, action: Action, route: MethodRouter<Arc<App>>) -> Me
         match allowed(&app, request.method(), request.headers(), action).await {
             Ok(caller) => {
                 request.extensions_mut().insert(caller);
-                next.run(request).await
+                // read to its end also where nobody wants it: a connection with unread bytes is closed under the next request
+                let (parts, body) = request.into_parts();
+                match body::read(body).await {
+                    Ok(bytes) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
+                    Err(error) => error.into_response(),
+                }
             }
             Err(error) => {
                 // taken off the line and thrown away: a connection closed over unread bytes would swallow the answer

@@ -286,12 +286,12 @@ pub struct Release {
 
 /// `POST /api/conversations/{id}/release {"to":"bot"|"team"}`; without a body: to the bot.
 pub async fn release(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<String>, body: axum::body::Bytes) -> Result<Json<Value>, ApiError> {
-    let id = seen(&app, &caller, &id).await?;
     let wish = || ApiError::field("to", "to: \"bot\" or \"team\"");
     let to = match body.is_empty() {
         true => None,
         false => serde_json::from_slice::<Release>(&body).map_err(|error| if error.is_data() { wish() } else { ApiError::new(400, "bad_json", "the body is not valid JSON") })?.to,
     };
+    let id = seen(&app, &caller, &id).await?;
     let handler = match to.as_deref() {
         None | Some("bot") => {
             let asks = app.settings().on("bot.ask_satisfaction");

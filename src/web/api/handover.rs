@@ -3,8 +3,8 @@
 use super::auth::Caller;
 use super::body::JsonBody;
 use crate::app::App;
-use crate::chat::conversation;
 use crate::chat::assignment::{self, AssignError, Holder};
+use crate::chat::conversation;
 use crate::people::user;
 use crate::web::error::ApiError;
 use axum::Json;

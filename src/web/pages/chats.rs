@@ -127,9 +127,11 @@ async fn panes(app: &Arc<App>, visitor: &Visitor, query: &Asked, open: Option<i6
         })
         .await?;
     let mut values = values;
-    let filtered = [&asked.label, &asked.phase, &asked.campaign, &asked.assignee, &asked.unread, &asked.waiting].iter().any(|value| value.as_deref().is_some_and(|value| !value.is_empty()));
+    let filtered =
+        [&asked.label, &asked.phase, &asked.campaign, &asked.assignee, &asked.unread, &asked.waiting].iter().any(|value| value.as_deref().is_some_and(|value| !value.is_empty()));
     values["tab"] = json!(asked.tab);
-    values["asked"] = json!({"label": asked.label, "phase": asked.phase, "campaign": asked.campaign, "assignee": asked.assignee, "unread": asked.unread, "waiting": asked.waiting, "q": asked.q, "sort": asked.sort});
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    values["asked"] = json!({"label": text(&asked.label), "phase": text(&asked.phase), "campaign": text(&asked.campaign), "assignee": text(&asked.assignee), "unread": text(&asked.unread), "waiting": text(&asked.waiting), "q": text(&asked.q), "sort": text(&asked.sort)});
     values["filtered"] = json!(filtered);
     values["qs"] = json!(query_text(&asked));
     values["qs_plain"] = json!(query_text(&Asked { sort: None, ..asked }));
@@ -435,7 +437,9 @@ pub async fn act(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path
         "assign" => {
             let done = app.store.write(move |tx| -> Result<(), AssignError> {
                 match with.parse::<i64>() {
-                    Ok(user_id) if user::list(tx)?.iter().any(|user| user.id == user_id && user.disabled_at.is_none()) => assignment::give(tx, id, &Holder::user(user_id), None, &actor),
+                    Ok(user_id) if user::list(tx)?.iter().any(|user| user.id == user_id && user.disabled_at.is_none()) => {
+                        assignment::give(tx, id, &Holder::user(user_id), None, &actor)
+                    }
                     _ => assignment::put_back(tx, id, &actor),
                 }
             });
@@ -506,7 +510,7 @@ pub async fn act(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path
             let later_id: i64 = with.parse().map_err(|_| Refusal::NotFound)?;
             app.store.write(move |tx| later::call_off(tx, later_id, &actor)).await?;
         }
-        _ => return Err(Refusal::NotFound),
+        _ => return Err(Refusal::Foreign), // none of our forms says that
     }
     Ok(back(id, qs, ""))
 }
@@ -543,7 +547,10 @@ pub async fn ready(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Pa
                 None => None,
             };
             let known = json!({"nama": row.and_then(|row| row.name), "cs": cs, "paket": package, "biro": agency});
-            Ok(canned::all(connection)?.into_iter().map(|ready| json!({"id": ready.id, "shortcut": ready.shortcut, "text": canned::fill(&ready.text, &known), "file": ready.file_name})).collect())
+            Ok(canned::all(connection)?
+                .into_iter()
+                .map(|ready| json!({"id": ready.id, "shortcut": ready.shortcut, "text": canned::fill(&ready.text, &known), "file": ready.file_name}))
+                .collect())
         })
         .await?;
     Ok(Json(found).into_response())

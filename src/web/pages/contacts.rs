@@ -3,6 +3,7 @@
 use super::{Refusal, Visitor, enter, see};
 use crate::app::App;
 use crate::db::StoreError;
+use crate::kernel::phone::Phone;
 use crate::people::contact::{self, Change, Contact, ContactError};
 use crate::people::label::{self, LabelError};
 use crate::people::segment::{self, SegmentError};
@@ -177,7 +178,7 @@ pub async fn act(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path
         .store
         .write(move |tx| -> Result<(), ContactError> {
             match what.as_str() {
-                "merge" => merge::by_hand(tx, id, deed.with.trim().parse().map_err(|_| ContactError::NoSuchContact)?, &actor),
+                "merge" => merge::by_hand(tx, id, other(tx, &deed.with)?, &actor),
                 "undo" => merge::undo(tx, deed.with.parse().map_err(|_| ContactError::NoSuchContact)?, &actor).map(drop),
                 "label" | "unlabel" => put_label(tx, id, &deed.with, what == "label", may_make, &actor),
                 _ => Err(ContactError::NoSuchContact),
@@ -189,6 +190,21 @@ pub async fn act(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path
         Err(ContactError::Db(error)) => Err(error.into()),
         Err(ContactError::Cannot(_)) => Err(Refusal::Notice(409, "merge")),
         Err(_) => Err(Refusal::NotFound),
+    }
+}
+
+/// The other contact of a merge: by row, or by the number that was typed.
+fn other(tx: &crate::db::writer::Tx<'_>, typed: &str) -> Result<i64, ContactError> {
+    let by_row = typed.trim().parse::<i64>().ok().filter(|_| typed.trim().len() < 8);
+    let by_phone = || -> Result<Option<i64>, StoreError> {
+        match Phone::parse(typed) {
+            Some(phone) => identity::of_phone(tx, &phone),
+            None => Ok(None),
+        }
+    };
+    match by_row {
+        Some(id) => Ok(id),
+        None => by_phone()?.ok_or(ContactError::NoSuchContact),
     }
 }
 

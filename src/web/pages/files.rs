@@ -71,7 +71,8 @@ pub async fn service_worker() -> Response {
 /// What makes the dashboard an app on a phone.
 pub async fn manifest(State(app): State<Arc<App>>) -> Response {
     let settings = app.settings();
-    let icon = |size: &str, purpose: &str| serde_json::json!({"src": format!("/assets/img/icon-{size}.png"), "sizes": format!("{size}x{size}"), "type": "image/png", "purpose": purpose});
+    let icon =
+        |size: &str, purpose: &str| serde_json::json!({"src": format!("/assets/img/icon-{size}.png"), "sizes": format!("{size}x{size}"), "type": "image/png", "purpose": purpose});
     let body = serde_json::json!({
         "id": "/", "name": format!("Kafilah · {}", settings.text("agency.name")), "short_name": "Kafilah", "start_url": "/chats?tab=mine", "scope": "/", "display": "standalone",
         "lang": settings.text("agency.language"), "theme_color": "#0F6B54", "background_color": "#F6F1E7", "icons": [icon("192", "any"), icon("512", "any"), icon("512", "maskable")],

@@ -41,7 +41,8 @@ async fn page(app: &Arc<App>, visitor: &super::Visitor, status: u16, query: Labe
                 },
                 None => json!({}),
             };
-            let check = label::last_check(connection)?.map(|(at, labels, added, removed, cause)| json!({"at": at, "labels": labels, "added": added, "removed": removed, "cause": cause}));
+            let check =
+                label::last_check(connection)?.map(|(at, labels, added, removed, cause)| json!({"at": at, "labels": labels, "added": added, "removed": removed, "cause": cause}));
             let (untold, cause) = label::untold(connection)?;
             Ok(json!({
                 "labels": label::all(connection)?, "events": history.into_iter().map(|(_, event)| event).collect::<Vec<_>>(), "next": next, "segment": segment, "check": check,

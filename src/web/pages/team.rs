@@ -14,7 +14,8 @@ use std::sync::Arc;
 
 async fn page(app: &Arc<App>, visitor: &super::Visitor, status: u16, typed: Value, wrong: Option<&str>) -> Result<Response, Refusal> {
     let users = app.store.read(user::list).await?;
-    let actions = [("view", Action::View), ("chat", Action::Chat), ("labels", Action::EditLabels), ("catalog", Action::EditCatalog), ("audit", Action::Audit), ("admin", Action::Administer)];
+    let actions =
+        [("view", Action::View), ("chat", Action::Chat), ("labels", Action::EditLabels), ("catalog", Action::EditCatalog), ("audit", Action::Audit), ("admin", Action::Administer)];
     let matrix: Vec<Value> = Role::ALL
         .iter()
         .map(|role| json!({"role": role, "may": actions.iter().map(|(name, action)| json!({"name": name, "yes": policy::may(*role, *action)})).collect::<Vec<_>>()}))

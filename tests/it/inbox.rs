@@ -1,0 +1,255 @@
+//! The team's inbox: who has which chat, notes, put off, later, done, dealt out, and what a phone and a laptop see of it.
+
+use crate::pages::Browserless;
+use crate::support::{Kafilah, run};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(15);
+
+fn token(app: &Kafilah, name: &str, role: &str) -> String {
+    String::from_utf8(app.cli(&["token", "create", "--role", role, "--name", name]).stdout).unwrap().trim().to_owned()
+}
+
+fn call(app: &Kafilah, token: &str, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+    let authorization = format!("Bearer {token}");
+    let bytes = body.map(|body| body.to_string());
+    let answer = app.call(method, path, &[("authorization", &authorization)], bytes.as_ref().map(String::as_bytes));
+    (answer.status, answer.json())
+}
+
+fn user(app: &Kafilah, name: &str, role: &str) -> String {
+    let email = format!("{}@tim.example", name.to_lowercase());
+    assert!(run(&app.store(), &["user", "add", "--email", &email, "--name", name, "--role", role, "--password-stdin"], "sandi-panjang\n").status.success());
+    email
+}
+
+#[test]
+fn of_two_who_want_a_chat_exactly_one_gets_it_every_time() {
+    let app = Kafilah::start();
+    app.customer_writes("6281200000001", "CL1", "UMR_APR_2030_HEMAT");
+    app.wait_delivered(1);
+    let agents = [token(&app, "Rina", "cs"), token(&app, "Dadan", "cs")];
+    for round in 0..100 {
+        let answers: Vec<(u16, Value)> = std::thread::scope(|scope| {
+            agents
+                .iter()
+                .map(|agent| scope.spawn(|| call(&app, agent, "POST", "/api/conversations/conv_1/claim", None)))
+                .collect::<Vec<_>>()
+                .into_iter()
+                .map(|job| job.join().unwrap())
+                .collect()
+        });
+        let winner = answers.iter().position(|(status, _)| *status == 200).expect("somebody wins");
+        let (status, lost) = &answers[1 - winner];
+        assert_eq!(*status, 409, "round {round}: {answers:?}");
+        assert_eq!(lost["error"]["holder"]["name"], ["Rina", "Dadan"][winner], "{lost}");
+        assert_eq!(call(&app, &agents[winner], "POST", "/api/conversations/conv_1/claim", None).1["status"], "already_yours");
+        assert_eq!(call(&app, &agents[winner], "POST", "/api/conversations/conv_1/release", None).0, 200);
+    }
+    assert_eq!(call(&app, &agents[0], "POST", "/api/conversations/conv_99/claim", None).0, 404);
+}
+
+#[test]
+fn a_chat_is_given_noted_put_off_and_done() {
+    let app = Kafilah::start();
+    let nisa = user(&app, "Nisa", "cs");
+    let conversation = app.customer_writes("6281200000001", "NT1", "UMR_APR_2030_HEMAT")["conversation_id"].as_str().unwrap().to_owned();
+    app.wait_delivered(1);
+    let at = |what: &str| format!("/api/conversations/{conversation}/{what}");
+    assert_eq!(app.api("POST", &at("assign"), Some(json!({"user": "siapa@tim.example"}))).1["error"]["field"], "user");
+    let (status, given) = app.api("POST", &at("assign"), Some(json!({"user": nisa, "note": "ibunya perlu kursi roda"})));
+    assert_eq!((status, &given["assignee"]), (200, &json!("Nisa")), "{given}");
+    let (status, noted) = app.api("POST", &at("notes"), Some(json!({"text": "@Nisa tolong tahan 2 kursi"})));
+    assert_eq!(status, 201, "{noted}");
+    assert_eq!(app.api("POST", &at("notes"), Some(json!({"text": "  "}))).0, 422);
+    assert!(!app.waha.delivered().iter().any(|line| line.contains("kursi roda") || line.contains("tahan 2")), "customers never see notes");
+    let (_, seen) = app.api("GET", &format!("/api/conversations/{conversation}"), None);
+    assert_eq!(seen["notes"][0]["text"], "@Nisa tolong tahan 2 kursi");
+    let page = Browserless::login(&app, &nisa, "sandi-panjang");
+    let (_, inbox) = page.get(&app, "/chats?tab=mine");
+    assert!(inbox.contains("memanggil Anda"), "she is called");
+    let (_, thread) = page.get(&app, &format!("/chats/{conversation}"));
+    assert!(thread.contains("tolong tahan 2 kursi") && thread.contains("ibunya perlu kursi roda"));
+    assert!(!page.get(&app, "/chats?tab=mine").1.contains("memanggil Anda"), "she has looked");
+    let list = |tab: &str| app.api("GET", &format!("/api/conversations?tab={tab}"), None).1["conversations"].as_array().unwrap().len();
+    let act = |what: &str, with: &str| assert_eq!(page.post(&app, &format!("/chats/{conversation}/do"), &[("what", what), ("with", with)]).0, 303, "{what}");
+    // put off: out of the lists, back by its time or by the customer
+    act("snooze", "1");
+    assert_eq!((list("snoozed"), list("handed")), (1, 0));
+    let later = (chrono::Utc::now() + chrono::Duration::minutes(61)).to_rfc3339();
+    app.api("POST", "/api/test/clock", Some(json!({"now": later})));
+    app.wait("the chat to be back", SOON, |_| list("snoozed") == 0);
+    act("snooze", "3");
+    app.customer_writes("6281200000001", "NT2", "jadi gimana kak?");
+    assert_eq!((list("snoozed"), list("handed")), (0, 1));
+    act("pin", "");
+    assert_eq!(app.api("GET", "/api/conversations", None).1["conversations"][0]["pinned"], true);
+    // done: with the bot again, and open again once he writes
+    act("resolve", "");
+    let (_, one) = app.api("GET", "/api/conversations", None);
+    assert!(!one["conversations"][0]["resolved_at"].is_null() && one["conversations"][0]["held_by"].is_null(), "{one}");
+    app.customer_writes("6281200000001", "NT3", "kak mau tanya hotel");
+    assert!(app.api("GET", "/api/conversations", None).1["conversations"][0]["resolved_at"].is_null());
+}
+
+#[test]
+fn a_reply_kept_for_later_goes_out_at_its_time_and_once() {
+    let mut app = Kafilah::start();
+    let rina = user(&app, "Rina", "cs");
+    let conversation = app.customer_writes("6281200000001", "LT1", "UMR_APR_2030_HEMAT")["conversation_id"].as_str().unwrap().to_owned();
+    app.wait_delivered(1);
+    let page = Browserless::login(&app, &rina, "sandi-panjang");
+    let zone = chrono::FixedOffset::east_opt(7 * 3600).unwrap();
+    let at = |hours: i64| (chrono::Utc::now() + chrono::Duration::hours(hours)).with_timezone(&zone).format("%Y-%m-%dT%H:%M").to_string();
+    let path = format!("/chats/{conversation}/messages");
+    let before = app.waha.delivered().len();
+    assert_eq!(page.post(&app, &path, &[("mode", "later"), ("text", "kursi kami tahan ya Bu"), ("send_at", &at(2)), ("token", "a")]).0, 303);
+    assert_eq!(page.post(&app, &path, &[("mode", "later"), ("text", "dibatalkan"), ("send_at", &at(3)), ("token", "b")]).0, 303);
+    assert_eq!(page.post(&app, &path, &[("mode", "later"), ("text", "kemarin"), ("send_at", &at(-3)), ("token", "c")]).0, 422);
+    assert_eq!(page.post(&app, &format!("/chats/{conversation}/do"), &[("what", "call-off"), ("with", "2")]).0, 303);
+    assert_eq!(app.waha.delivered().len(), before);
+    app.kill();
+    app.boot();
+    let later = (chrono::Utc::now() + chrono::Duration::hours(4)).to_rfc3339();
+    app.api("POST", "/api/test/clock", Some(json!({"now": later})));
+    app.wait("the reply to go out", SOON, |app| app.waha.delivered().iter().any(|line| line.contains("kursi kami tahan")));
+    std::thread::sleep(Duration::from_millis(800));
+    assert_eq!(app.waha.delivered().len(), before + 1, "once, and not what was called off: {:?}", app.waha.delivered());
+}
+
+#[test]
+fn a_reply_that_crosses_a_colleagues_asks_first() {
+    let app = Kafilah::start();
+    let (rina, dadan) = (user(&app, "Rina", "cs"), user(&app, "Dadan", "cs"));
+    let conversation = app.customer_writes("6281200000001", "CR1", "UMR_APR_2030_HEMAT")["conversation_id"].as_str().unwrap().to_owned();
+    app.wait_delivered(1);
+    let (one, other) = (Browserless::login(&app, &rina, "sandi-panjang"), Browserless::login(&app, &dadan, "sandi-panjang"));
+    let path = format!("/chats/{conversation}/messages");
+    assert_eq!(one.post(&app, &path, &[("text", "Wa'alaikumussalam Bu"), ("seen", "2"), ("token", "1")]).0, 303);
+    let (status, why) = other.post(&app, &path, &[("text", "Halo Bu"), ("seen", "2"), ("token", "2")]);
+    assert!(status == 409 && why.contains("baru saja dijawab"), "{status}");
+    assert_eq!(other.post(&app, &path, &[("text", "Halo Bu"), ("seen", "2"), ("token", "2"), ("force", "1")]).0, 303);
+    app.wait("both replies", SOON, |app| app.waha.delivered().iter().filter(|line| line.contains("Bu")).count() >= 2);
+}
+
+#[test]
+fn lists_filter_search_and_page() {
+    let app = Kafilah::start();
+    for n in 0..12 {
+        app.customer_writes(&format!("62812000001{n:02}"), &format!("PG{n}"), if n == 7 { "apakah ada kursi roda untuk lansia?" } else { "UMR_APR_2030_HEMAT" });
+    }
+    // rows move while the bot still answers
+    let mut answers = 0;
+    app.wait("the bot to be done", SOON, |app| {
+        std::thread::sleep(Duration::from_millis(400));
+        let now = app.export("messages").iter().filter(|row| row["direction"] == "out").count();
+        std::mem::replace(&mut answers, now) == now && now >= 12
+    });
+    let get = |query: &str| app.api("GET", &format!("/api/conversations?{query}"), None);
+    let ids = |answer: &Value| answer["conversations"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let (_, first) = get("limit=5");
+    let (_, second) = get(&format!("limit=5&after={}", first["next"].as_str().unwrap()));
+    let (_, third) = get(&format!("limit=5&after={}", second["next"].as_str().unwrap()));
+    let mut all = [ids(&first), ids(&second), ids(&third)].concat();
+    assert!(all.len() == 12 && third["next"].is_null(), "{all:?}");
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 12, "no row twice");
+    app.wait("the words to be findable", SOON, |_| ids(&get("q=kursi+roda").1) == ["conv_8"]);
+    for (query, want) in
+        [("q=lans", 1), ("q=0107", 1), ("q=081200000107", 1), ("q=62812000001", 12), ("q=zzz", 0), ("q=%27%22%3B--", 0), ("phase=booking", 0), ("assignee=none", 12)]
+    {
+        assert_eq!(ids(&get(query).1).len(), want, "{query}");
+    }
+    for (query, field) in
+        [("tab=x", "tab"), ("label=x", "label"), ("phase=x", "phase"), ("assignee=x", "user"), ("after=x", "after"), ("limit=0", "limit"), ("waiting=x", "waiting")]
+    {
+        let (status, answer) = get(query);
+        assert_eq!((status, answer["error"]["field"].as_str()), (422, Some(field)), "{query}");
+    }
+}
+
+#[test]
+fn a_cs_kept_to_his_own_sees_no_other_chat_anywhere() {
+    let app = Kafilah::start_with(&[("team.cs_sees", "own")]);
+    let (rina, dadan) = (user(&app, "Rina", "cs"), user(&app, "Dadan", "cs"));
+    for n in 1..=3 {
+        app.customer_writes(&format!("628120000000{n}"), &format!("OW{n}"), "rahasia jamaah");
+    }
+    app.api("POST", "/api/conversations/conv_1/assign", Some(json!({"user": rina})));
+    app.api("POST", "/api/conversations/conv_2/assign", Some(json!({"user": dadan})));
+    let mine = String::from_utf8(app.cli(&["token", "create", "--role", "cs", "--name", "rina", "--user", &rina]).stdout).unwrap().trim().to_owned();
+    let (_, list) = call(&app, &mine, "GET", "/api/conversations", None);
+    let ids: Vec<&str> = list["conversations"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap()).collect();
+    assert!(ids.contains(&"conv_1") && ids.contains(&"conv_3") && !ids.contains(&"conv_2"), "{ids:?}");
+    for (method, path, body) in [
+        ("GET", "/api/conversations/conv_2", None),
+        ("POST", "/api/conversations/conv_2/messages", Some(json!({"text": "halo"}))),
+        ("POST", "/api/conversations/conv_2/notes", Some(json!({"text": "halo"}))),
+        ("POST", "/api/conversations/conv_2/release", None),
+        ("GET", "/api/contacts/2", None),
+        ("POST", "/api/contacts/2/labels/X1", None),
+    ] {
+        assert_eq!(call(&app, &mine, method, path, body).0, 404, "{method} {path}");
+    }
+    let page = Browserless::login(&app, &rina, "sandi-panjang");
+    assert_eq!(page.get(&app, "/chats/conv_2").0, 404);
+    assert_eq!(page.get(&app, "/contacts/2").0, 404);
+    assert_eq!(page.get(&app, "/chats/conv_1").0, 200);
+    app.wait("the look to be written down", SOON, |app| app.export("staff-access").iter().any(|row| row["name"] == "Rina" && row["contact_id"] == 1));
+}
+
+#[test]
+fn two_contacts_that_are_one_are_merged_and_parted_again() {
+    let app = Kafilah::start();
+    app.customer_writes("6281200000001", "MG1", "UMR_APR_2030_HEMAT");
+    app.customer_writes("6281200000002", "MG2", "UMR_JUN_2030_VIP");
+    app.wait_delivered(2);
+    app.api("POST", "/api/contacts/2/labels/Grade%20A", None);
+    let before: Vec<Value> = [1, 2].map(|id| app.api("GET", &format!("/api/conversations/conv_{id}"), None).1["messages"].clone()).into();
+    assert_eq!(app.api("POST", "/api/contacts/1/merge", Some(json!({"contact": 1}))).0, 409);
+    let (status, merged) = app.api("POST", "/api/contacts/1/merge", Some(json!({"contact": 2})));
+    assert_eq!(status, 200, "{merged}");
+    let (_, one) = app.api("GET", "/api/contacts/1", None);
+    assert_eq!(one["identities"].as_array().unwrap().len(), 2, "{one}");
+    assert_eq!((one["labels"][0]["name"].as_str(), one["merges"][0]["contact_id"].as_i64()), (Some("Grade A"), Some(2)));
+    let both = app.api("GET", "/api/conversations/conv_1", None).1["messages"].as_array().unwrap().len();
+    assert_eq!(both, before.iter().map(|page| page.as_array().unwrap().len()).sum::<usize>());
+    assert_eq!(app.api("GET", "/api/contacts/2", None).1["id"], 1, "the old id leads to where he lives on");
+    let merge = one["merges"][0]["id"].as_i64().unwrap();
+    assert_eq!(app.api("POST", &format!("/api/merges/{merge}/undo"), None).0, 200);
+    assert_eq!(app.api("POST", &format!("/api/merges/{merge}/undo"), None).0, 409);
+    let after: Vec<Value> = [1, 2].map(|id| app.api("GET", &format!("/api/conversations/conv_{id}"), None).1["messages"].clone()).into();
+    assert_eq!(before, after, "every message is back where it was");
+    assert_eq!(app.api("GET", "/api/contacts/1", None).1["labels"], json!([]));
+    assert_eq!(app.api("GET", "/api/contacts/2", None).1["labels"][0]["name"], "Grade A");
+    let (status, changed) = app.api("PATCH", "/api/contacts/2", Some(json!({"name": "Pak Budi", "email": "budi@contoh.example", "status": "inactive"})));
+    assert_eq!((status, changed["status"].as_str(), changed["name_source"].as_str()), (200, Some("inactive"), Some("typed")), "{changed}");
+    assert_eq!(app.api("PATCH", "/api/contacts/2", Some(json!({"email": "bukan"}))).1["error"]["field"], "email");
+}
+
+#[test]
+fn a_second_factor_is_asked_for_and_counts_once() {
+    let app = Kafilah::start();
+    let rina = user(&app, "Rina", "cs");
+    let page = Browserless::login(&app, &rina, "sandi-panjang");
+    let (_, offered) = page.post(&app, "/profile/factor", &[("what", "begin")]);
+    let secret = offered.split("name=\"secret\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let now = chrono::Utc::now().timestamp();
+    let code = |n: i64| {
+        (0..1_000_000).map(|code| format!("{code:06}")).find(|code| kafilah::kernel::totp::check(&secret, code, now + n * 30, (now / 30) + n - 1) == Some(now / 30 + n)).unwrap()
+    };
+    assert_eq!(page.post(&app, "/profile/factor", &[("what", "confirm"), ("secret", &secret), ("code", "000000")]).0, 422);
+    let first = code(0);
+    assert_eq!(page.post(&app, "/profile/factor", &[("what", "confirm"), ("secret", &secret), ("code", &first)]).0, 303);
+    let login = |code: &str| {
+        let body = format!("email={}&password=sandi-panjang&code={code}", rina.replace('@', "%40"));
+        app.call("POST", "/login", &[("content-type", "application/x-www-form-urlencoded"), ("origin", &app.address)], Some(body.as_bytes())).status
+    };
+    assert_eq!(login(""), 422, "the password alone is not enough");
+    assert_eq!(login(&first), 422, "a code counts once");
+    assert_eq!(login(&code(1)), 303);
+    let (_, profile) = page.get(&app, "/profile");
+    assert_eq!(profile.matches("name=\"session\"").count(), 2, "both devices are listed");
+}
