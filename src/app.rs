@@ -67,6 +67,14 @@ pub struct Counters {
     pub sockets: AtomicU64,
 }
 
+impl Counters {
+    /// Deliveries, turns and sends since the start.
+    pub fn done(&self) -> u64 {
+        let sum = |all: &[AtomicU64]| all.iter().map(|one| one.load(Ordering::Relaxed)).sum::<u64>();
+        sum(&self.webhooks) + sum(&self.sends) + self.turns.load(Ordering::Relaxed)
+    }
+}
+
 /// How a number's line to its gateway is.
 #[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct LineState {

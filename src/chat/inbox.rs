@@ -208,12 +208,12 @@ fn sentence(connection: &Connection, filter: &Filter) -> Result<Sentence, StoreE
         Tab::All => {}
         Tab::Mine => {
             let me = s.bind(filter.me.clone());
-            s.from = "conversation v INDEXED BY conversation_holder".into();
+            s.and("v.is_human = 1");
             s.and(format!("v.held_by = {me}"));
             s.and(awake);
         }
         Tab::Unclaimed => {
-            s.and("v.is_unclaimed = 1");
+            s.and("v.is_human = 1 AND v.held_by IS NULL");
             s.and(awake);
         }
         Tab::Waiting => {
@@ -221,7 +221,7 @@ fn sentence(connection: &Connection, filter: &Filter) -> Result<Sentence, StoreE
             s.and(awake);
         }
         Tab::Handed => {
-            s.and("v.handler = 'user'");
+            s.and("v.is_human = 1 AND v.handler = 'user'");
             s.and(awake);
         }
         Tab::Bot => s.and("v.handler = 'bot'"),
@@ -260,7 +260,7 @@ fn sentence(connection: &Connection, filter: &Filter) -> Result<Sentence, StoreE
         Some("") => s.and("v.held_by IS NULL"),
         Some(actor) => {
             let actor = s.bind(actor.to_owned());
-            s.and(format!("v.held_by = {actor}"));
+            s.and(format!("v.is_human = 1 AND v.held_by = {actor}"));
         }
         None => {}
     }

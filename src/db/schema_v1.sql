@@ -197,15 +197,14 @@ CREATE TABLE conversation (
   last_code         TEXT,
   merged_into       INTEGER REFERENCES conversation (id), -- its messages live on there
   created_at        INTEGER NOT NULL,
-  is_unclaimed      INTEGER NOT NULL GENERATED ALWAYS AS (merged_into IS NULL AND held_by IS NULL AND (handler = 'user' OR waiting_since_at IS NOT NULL)) VIRTUAL
+  is_human          INTEGER NOT NULL GENERATED ALWAYS AS (merged_into IS NULL AND (handler = 'user' OR held_by IS NOT NULL OR waiting_since_at IS NOT NULL)) VIRTUAL -- concerns people, not the bot alone
 ) STRICT;
 CREATE UNIQUE INDEX conversation_contact ON conversation (contact_id, channel_id);
 CREATE INDEX conversation_recent ON conversation (last_at, id) WHERE merged_into IS NULL;
 CREATE INDEX conversation_turn ON conversation (turn_due_at) WHERE turn_due_at IS NOT NULL;
 CREATE INDEX conversation_waiting ON conversation (waiting_since_at) WHERE waiting_since_at IS NOT NULL;
-CREATE INDEX conversation_holder ON conversation (held_by, last_at, id) WHERE held_by IS NOT NULL;
-CREATE INDEX conversation_unclaimed ON conversation (last_at, id) WHERE is_unclaimed = 1;
-CREATE INDEX conversation_handed ON conversation (last_at, id) WHERE handler = 'user' AND merged_into IS NULL;
+-- One list of all that concerns people: never long, so that mine, unclaimed and handed over are looked for in it.
+CREATE INDEX conversation_human ON conversation (last_at, id) WHERE is_human = 1;
 CREATE INDEX conversation_snoozed ON conversation (snoozed_until_at) WHERE snoozed_until_at IS NOT NULL;
 CREATE INDEX conversation_phase ON conversation (phase, last_at) WHERE phase <> 'leads';
 -- Phases only move forward. A person's correction goes through phase_correction, which names the phase first.

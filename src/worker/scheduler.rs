@@ -8,7 +8,6 @@ use crate::chat::{conversation, handover, intake, later, outbox, promise, reply}
 use crate::db::{StoreError, event};
 use crate::people::search;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// How often another process's changes are looked for.
@@ -17,6 +16,8 @@ const TICK: Duration = Duration::from_millis(250);
 const MINUTE: Duration = Duration::from_secs(60);
 /// How often the gateway's own state is asked.
 const GATEWAY: Duration = Duration::from_secs(30);
+/// Deliveries, turns and sends of one tick that leave time for other things.
+const QUIET: u64 = 40;
 /// Rows pruned at once, so that nobody waits long for the writer.
 const PRUNE: usize = 2_000;
 
@@ -25,13 +26,14 @@ pub fn run(app: &Arc<App>) {
     let long_ago = Instant::now().checked_sub(MINUTE * 2).unwrap_or_else(Instant::now);
     let (mut minute, mut gateway) = (long_ago, long_ago);
     let mut watch = reconcile::Watch::default();
+    let mut seen = 0;
     while !app.is_stopping() {
         match app.refresh_settings() {
             Ok(true) => gateway = long_ago, // perhaps another gateway
             Ok(false) => {}
             Err(error) => tracing::debug!(%error, "settings were not read"),
         }
-        if let Err(error) = at_once(app) {
+        if let Err(error) = at_once(app, &mut seen) {
             tracing::debug!(%error, "dealing waits for the store");
         }
         if minute.elapsed() >= MINUTE {
@@ -49,7 +51,7 @@ pub fn run(app: &Arc<App>) {
 }
 
 /// What must not wait for the minute: chats are dealt, replies go out at their time, put-off chats come back, words become findable.
-fn at_once(app: &App) -> Result<(), StoreError> {
+fn at_once(app: &App, seen: &mut u64) -> Result<(), StoreError> {
     let settings = app.settings();
     let mode = Mode::parse(settings.text("assign.mode"));
     let now = app.now_ms();
@@ -68,8 +70,10 @@ fn at_once(app: &App) -> Result<(), StoreError> {
             conversation::wake_snoozed(tx, 200)
         })?;
     }
-    let busy = app.counters.waiting.load(Ordering::Relaxed) > 0;
-    if behind && !busy {
+    // words wait for a quiet moment: deliveries, turns and sends come first
+    let done = app.counters.done();
+    let is_quiet = done - std::mem::replace(&mut *seen, done) < QUIET;
+    if behind && is_quiet {
         app.store.write_blocking(|tx| search::advance(tx).map(drop))?;
     }
     Ok(())
