@@ -97,6 +97,19 @@ impl Browser {
         let errors: Vec<&Value> = log.as_array().into_iter().flatten().filter(|line| line["level"] == "SEVERE").collect();
         assert!(errors.is_empty(), "{path}: {errors:?}");
     }
+
+    /// What axe-core finds serious or worse; nothing where it is not at hand (KAFILAH_AXE names its file; `.ci/run` gets it).
+    fn axe(&self) -> Vec<String> {
+        let Ok(file) = std::env::var("KAFILAH_AXE") else { return Vec::new() };
+        let source = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("KAFILAH_AXE={file}: {error}"));
+        self.js(&source);
+        let found = self.of(
+            "POST",
+            "/execute/async",
+            json!({"script": "const done = arguments[0]; axe.run(document, {resultTypes: ['violations']}).then((r) => done(r.violations.filter((v) => ['serious', 'critical'].includes(v.impact)).map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ')).slice(0, 4).join(' | ')} ${v.nodes[0].any[0]?.message ?? v.help}`)), (e) => done([String(e)]))", "args": []}),
+        );
+        found.as_array().into_iter().flatten().map(|line| line.as_str().unwrap_or("").to_owned()).collect()
+    }
 }
 
 impl Drop for Browser {
@@ -118,12 +131,26 @@ fn every_page_fits_a_phone_and_a_desktop() {
     payload["_data"]["Info"]["PushName"] = long.into();
     let conversation = app.webhook("message.any", payload).1["conversation_id"].as_str().unwrap().to_owned();
     app.wait_delivered(1);
-    for (width, height) in [(390, 844), (1440, 900)] {
+    for label in ["Grade%20A", "Komplain%20yang%20namanya%20panjang%20sekali%20sampai%20tidak%20muat", "Lansia"] {
+        assert_eq!(app.api("POST", &format!("/api/contacts/1/labels/{label}"), None).0, 200);
+    }
+    app.api("POST", &format!("/api/conversations/{conversation}/notes"), Some(json!({"text": "catatan tim"})));
+    app.api("POST", &format!("/api/conversations/{conversation}/claim"), None);
+    let mut faults = Vec::new();
+    for (width, height, scheme) in [(390, 844, "light"), (1440, 900, "dark")] {
         let Some(browser) = Browser::open(width, height) else { return };
+        browser.of("POST", "/goog/cdp/execute", json!({"cmd": "Emulation.setEmulatedMedia", "params": {"features": [{"name": "prefers-color-scheme", "value": scheme}]}}));
         browser.login(&app);
         for path in [
             "/",
             "/chats",
+            "/chats?q=panjang",
+            "/chats?tab=mine",
+            "/contacts",
+            "/contacts/1",
+            "/labels",
+            "/canned",
+            "/access",
             &format!("/chats/{conversation}"),
             "/packages",
             "/packages/UMR_APR_2030_HEMAT",
@@ -145,8 +172,10 @@ fn every_page_fits_a_phone_and_a_desktop() {
             browser.go(&format!("{}{path}", app.address));
             browser.wait(path, "document.readyState === 'complete'");
             browser.looks_right(&format!("{width} {path}"));
+            faults.extend(browser.axe().into_iter().map(|fault| format!("{width} {scheme} {path} {fault}")));
         }
     }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
 #[test]
