@@ -280,28 +280,30 @@ pub fn deal(tx: &Tx<'_>, mode: Mode, office: &Hours, cap: i64) -> Result<usize, 
     Ok(dealt)
 }
 
-/// Tells the leaders of chats that wait longer than `limit_ms` of office hours; each once.
-pub fn tell_late(tx: &Tx<'_>, office: &Hours, limit_ms: i64) -> Result<usize, StoreError> {
-    let mut query = tx.prepare_cached(
+/// Chats that wait longer than `limit_ms` of office hours and nobody was told of: (conversation, how long, ms).
+pub fn late(connection: &Connection, office: &Hours, limit_ms: i64, now_ms: i64) -> Result<Vec<(i64, i64)>, StoreError> {
+    let mut query = connection.prepare_cached(
         "SELECT id, waiting_since_at FROM conversation WHERE waiting_since_at IS NOT NULL AND waiting_since_at <= ?1 AND late_told_at IS NULL AND snoozed_until_at IS NULL AND merged_into IS NULL
          ORDER BY waiting_since_at LIMIT 200",
     )?;
-    let waiting: Vec<(i64, i64)> = query.query_map([tx.now_ms - limit_ms], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
-    let mut told = 0;
-    for (id, since) in waiting {
-        let waited_ms = office.between_ms(since, tx.now_ms);
-        if waited_ms <= limit_ms {
-            continue;
+    let waiting: Vec<(i64, i64)> = query.query_map([now_ms - limit_ms], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    Ok(waiting.into_iter().map(|(id, since)| (id, office.between_ms(since, now_ms))).filter(|(_, waited_ms)| *waited_ms > limit_ms).collect())
+}
+
+/// Tells the leaders of them; each once.
+pub fn tell_late(tx: &Tx<'_>, late: &[(i64, i64)]) -> Result<(), StoreError> {
+    for (id, waited_ms) in late {
+        let changed = tx.execute("UPDATE conversation SET late_told_at = ?2 WHERE id = ?1 AND waiting_since_at IS NOT NULL AND late_told_at IS NULL", (id, tx.now_ms))?;
+        if changed == 0 {
+            continue; // answered in the meantime
         }
-        tx.execute("UPDATE conversation SET late_told_at = ?2 WHERE id = ?1", (id, tx.now_ms))?;
-        let held_by = match holder(tx, id)? {
+        let held_by = match holder(tx, *id)? {
             Some(actor) => Some(actor_name(tx, &actor)?),
             None => None,
         };
         tx.audit("system", "conversation.late", &format!("conv_{id}"), &json!({"waited_ms": waited_ms}).to_string())?;
         tx.count("late", 1);
-        tx.emit("alert", Some(id), json!({"kind": "late", "waited_ms": waited_ms, "assignee": held_by}))?;
-        told += 1;
+        tx.emit("alert", Some(*id), json!({"kind": "late", "waited_ms": waited_ms, "assignee": held_by}))?;
     }
-    Ok(told)
+    Ok(())
 }

@@ -55,10 +55,19 @@ fn at_once(app: &App, seen: &mut u64) -> Result<(), StoreError> {
     let settings = app.settings();
     let mode = Mode::parse(settings.text("assign.mode"));
     let now = app.now_ms();
-    let (backlog, due, behind) = app.store.read_blocking(move |connection| -> Result<_, StoreError> {
-        Ok((assignment::has_backlog(connection)?, conversation::anything_due(connection, now)?, search::is_behind(connection)?))
+    let (hours, limit_ms) = (app.hours(), settings.int("hours.first_answer_min") * 60_000);
+    let office = Arc::clone(&hours);
+    let (backlog, due, behind, late) = app.store.read_blocking(move |connection| -> Result<_, StoreError> {
+        Ok((
+            assignment::has_backlog(connection)?,
+            conversation::anything_due(connection, now)?,
+            search::is_behind(connection)?,
+            assignment::late(connection, &office, limit_ms, now)?,
+        ))
     })?;
-    let hours = app.hours();
+    if !late.is_empty() {
+        app.store.write_blocking(move |tx| assignment::tell_late(tx, &late))?;
+    }
     if backlog && mode != Mode::Manual {
         let (hours, cap) = (Arc::clone(&hours), settings.int("assign.cap"));
         app.store.write_blocking(move |tx| assignment::deal(tx, mode, &hours, cap))?;
@@ -84,7 +93,6 @@ fn chores(app: &App) -> Result<(), StoreError> {
     let resume_ms = settings.int("bot.resume_after_min") * 60_000;
     let today = settings.day_of(app.now_ms()).to_string();
     let raw_days = settings.int("store.raw_days");
-    let (hours, limit_ms) = (app.hours(), settings.int("hours.first_answer_min") * 60_000);
     app.store.write_blocking(move |tx| -> Result<(), StoreError> {
         for id in handover::idle(tx, tx.now_ms - resume_ms, 200)? {
             handover::to_bot(tx, id, "system", "idle")?;
@@ -94,7 +102,6 @@ fn chores(app: &App) -> Result<(), StoreError> {
         intake::prune(tx, raw_days, PRUNE)?;
         reply::forget(tx)?;
         promise::tell_missed(tx, &today)?;
-        assignment::tell_late(tx, &hours, limit_ms)?;
         Ok(())
     })
 }

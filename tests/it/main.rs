@@ -16,6 +16,7 @@ mod pages;
 mod queue;
 mod replay;
 mod support;
+mod team;
 mod understanding;
 mod webhook;
 
