@@ -241,6 +241,7 @@ CREATE TABLE message (
 ) STRICT;
 CREATE UNIQUE INDEX message_wa_id ON message (channel_id, direction, wa_id) WHERE wa_id IS NOT NULL;
 CREATE INDEX message_thread ON message (conversation_id, at, id);
+CREATE INDEX message_media ON message (media_id) WHERE media_id IS NOT NULL;
 
 -- The words a message had before an edit. A message that was taken back keeps its text too, struck out.
 CREATE TABLE message_edit (
@@ -605,6 +606,7 @@ CREATE TABLE later (
   id              INTEGER PRIMARY KEY,
   conversation_id INTEGER NOT NULL REFERENCES conversation (id),
   text            TEXT NOT NULL,
+  media_id        INTEGER REFERENCES media (id), -- file that goes along
   user_id         INTEGER NOT NULL REFERENCES user (id),
   at              INTEGER NOT NULL,     -- when it was written
   send_at         INTEGER NOT NULL,

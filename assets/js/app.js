@@ -36,19 +36,26 @@ function morphList(old, next, keep) {
   while (!keep && at) { const gone = at; at = at.nextElementSibling; gone.remove(); }
 }
 
-const older = new URLSearchParams(location.search).has("before");
+const older = ["before", "at"].some((name) => new URLSearchParams(location.search).has(name));
 let atEnd = !older;
+const hit = $("found") ?? (location.hash.startsWith("#m") ? $(location.hash.slice(1)) : null);
 const toEnd = () => { atEnd = true; box.scrollTop = box.scrollHeight; };
 const stay = () => { if (atEnd) toEnd(); };
 if (box) {
   stay();
+  hit?.scrollIntoView({ block: "center" });
+  const jump = document.querySelector("[data-jump]"), unread = $("unread");
+  if (jump && unread && unread.offsetTop < box.scrollTop) {
+    jump.hidden = false;
+    jump.onclick = (event) => { event.preventDefault(); $("unread")?.scrollIntoView({ block: "start" }); jump.hidden = true; };
+  }
   box.addEventListener("scroll", () => { atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 240; }, { passive: true });
   for (const kind of ["load", "loadedmetadata"]) box.addEventListener(kind, stay, true);
   new ResizeObserver(stay).observe(box); // the phone's keyboard opens
 }
 
 const LIST = ["badge-waiting", "chat-tabs", "chat-filters", "chat-rows"];
-const THREAD = ["badge-waiting", "thread-head", "thread-note", "side-body", "bubbles", "viewers", "seen", "scenarios", "sim-bubbles", "trace"];
+const THREAD = ["badge-waiting", "thread-head", "thread-note", "laters", "side-body", "bubbles", "viewers", "seen", "scenarios", "sim-bubbles", "trace"];
 
 /** Puts the named parts of a fresh page in place. Who reads old messages is not moved, who reads the end stays there. */
 function patch(fresh, ids) {
@@ -57,7 +64,8 @@ function patch(fresh, ids) {
   else if (page.dataset.chat) fresh.getElementById(`c${page.dataset.chat.slice(5)}`)?.setAttribute("aria-current", "true");
   for (const id of ids) {
     const [old, next] = [$(id), fresh.getElementById(id)];
-    if (old && next && !(id === "chat-filters" && old.contains(focus))) morph(old, next);
+    // what is being typed in stays; a reply is measured against what its writer has seen
+    if (old && next && !(id === "chat-filters" && old.contains(focus)) && !(id === "seen" && $("reply")?.value)) morph(old, next);
   }
   if (box) box.scrollTop = near ? box.scrollHeight : top;
   if (focus !== document.activeElement && focus.isConnected) focus.focus({ preventScroll: true });
@@ -84,7 +92,7 @@ async function post(form, body, done) {
   if (older) location.assign(location.pathname);
   else patch(fresh, THREAD);
 }
-const fields = (form) => new URLSearchParams(new FormData(form));
+const fields = (form, by) => new URLSearchParams(new FormData(form, by));
 
 /** At most one run under way, at most one waiting. */
 function gate(work) {
@@ -128,6 +136,7 @@ if (page) {
       clearTimeout(late);
       offline(false);
       live = socket;
+      addEventListener("offline", () => socket.close(), { once: true });
       tellPresence(socket);
       if (state) { state.textContent = state.dataset.on; state.classList.remove("off"); }
       refresh();
@@ -163,19 +172,20 @@ if (page) {
     if (!typing && $("reply").value) { typing = true; tellPresence(live); }
   });
   if (!simulator) setInterval(() => { if (!document.hidden) refreshList(); }, 60000); // the waiting clocks go on
-} else {
-  addEventListener("offline", () => offline(true));
-  addEventListener("online", () => offline(false));
 }
+addEventListener("offline", () => offline(true));
+addEventListener("online", () => offline(false));
 
 // A reply appears at once; the draft of each chat outlives the tab.
 const composer = document.querySelector("[data-composer]");
 if (composer) {
-  const reply = $("reply"), key = `draft:${composer.dataset.composer}`;
-  const keep = (text) => { if (text) localStorage.setItem(key, text); else localStorage.removeItem(key); };
+  const reply = $("reply"), place = `draft:${page.dataset.me}:${composer.dataset.composer}`;
+  const mode = () => composer.querySelector("[name=mode]:checked")?.value ?? "reply";
+  // what is meant for the team never comes back as a reply: each has its draft, and the last one written its tab
+  const keep = (text, of = mode()) => { if (text) localStorage.setItem(`${place}:${of}`, text); else localStorage.removeItem(`${place}:${of}`); localStorage.setItem(`${place}:tab`, of); };
+  const kept = () => localStorage.getItem(`${place}:${mode()}`) ?? "";
   const zone = { hour: "2-digit", minute: "2-digit", timeZone: page.dataset.zone };
   let turn = Promise.resolve();
-  const mode = () => composer.querySelector("[name=mode]:checked")?.value ?? "reply";
   const button = composer.querySelector("[data-send]"), hint = $("reply-hint");
   const placeholder = reply.placeholder;
   const dress = () => {
@@ -184,13 +194,25 @@ if (composer) {
     button.firstElementChild.textContent = note ? button.dataset.keep : button.dataset.send;
     reply.placeholder = note ? reply.dataset.notePlaceholder : placeholder;
   };
-  composer.addEventListener("change", dress);
+  const tab = composer.querySelector(`[name=mode][value="${localStorage.getItem(`${place}:tab`) ?? "reply"}"]`);
+  if (tab) tab.checked = true;
+  let was = mode();
+  composer.addEventListener("change", (event) => {
+    if (event.target.name !== "mode") return;
+    keep(reply.value, was);
+    was = mode();
+    localStorage.setItem(`${place}:tab`, was);
+    if (was === "note") attach(null);
+    reply.value = kept();
+    reply.dispatchEvent(new Event("input"));
+    dress();
+  });
   dress();
   // a file: chosen, pasted or dropped
   const attached = composer.querySelector("[data-attached]"), chooser = composer.querySelector("[data-file]");
   let file = null;
   const attach = (next) => {
-    file = next ?? null;
+    file = mode() === "note" ? null : next ?? null;
     composer.elements.canned.value = "";
     attached.hidden = !file;
     attached.querySelector("span").textContent = file?.name ?? "";
@@ -204,28 +226,36 @@ if (composer) {
   thread.addEventListener("drop", (event) => { const [dropped] = event.dataTransfer?.files ?? []; if (dropped) { event.preventDefault(); attach(dropped); } });
   // answers kept ready: "/" at the beginning opens them
   const list = composer.querySelector("[data-ready-list]");
-  let ready = null, at = 0;
+  let ready = null, at = 0, asked = null;
+  const names = [...document.querySelectorAll("#team-names option")].map((one) => ({ name: one.value, shortcut: one.value.toLowerCase(), text: `@${one.value} ` }));
   const choose = (one) => {
-    reply.value = one.text;
+    // what was typed stays; only the word that asked for it gives way
+    const [from, to] = asked ?? [reply.selectionStart, reply.selectionEnd];
+    reply.setRangeText(one.text, from, to, "end");
     list.hidden = true;
+    if (one.name) { reply.dispatchEvent(new Event("input")); reply.focus(); return; }
     attach(null);
     composer.elements.canned.value = one.id;
     if (one.file) { attached.hidden = false; attached.querySelector("span").textContent = one.file; }
     reply.dispatchEvent(new Event("input"));
     reply.focus();
   };
-  const offer = async () => {
-    const typed = /^\/([\w-]*)$/.exec(reply.value);
-    if (!typed || mode() === "note") { list.hidden = true; return; }
-    ready ??= fetch(composer.dataset.ready, { credentials: "same-origin" }).then((answer) => (answer.ok ? answer.json() : [])).catch(() => []);
-    const fits = (await ready).filter((one) => one.shortcut.startsWith(typed[1].toLowerCase())).slice(0, 8);
+  const offer = async (all) => {
+    const before = reply.value.slice(0, reply.selectionStart), note = mode() === "note";
+    const word = note ? /(?:^|\s)@([\p{L}]*)$/u.exec(before) : /^\/([\w-]*)$/.exec(before);
+    if (all !== true && !word) { list.hidden = true; return; }
+    if (note && all === true) return;
+    asked = word ? [before.length - word[1].length - 1, before.length] : null;
+    if (!note) ready ??= fetch(composer.dataset.ready, { credentials: "same-origin" }).then((answer) => (answer.ok ? answer.json() : [])).catch(() => []);
+    const wanted = (word?.[1] ?? "").toLowerCase();
+    const fits = (note ? names : await ready).filter((one) => one.shortcut.startsWith(wanted)).slice(0, 8);
     at = 0;
     list.replaceChildren(...fits.map((one, index) => {
       const item = document.createElement("li"), name = document.createElement("code"), words = document.createElement("span");
       item.setAttribute("role", "option");
       item.setAttribute("aria-selected", String(index === 0));
-      name.textContent = `/${one.shortcut}`;
-      words.textContent = one.text;
+      name.textContent = one.name ? one.name : `/${one.shortcut}`;
+      words.textContent = one.name ? "" : one.text;
       item.append(name, words);
       item.onmousedown = (event) => { event.preventDefault(); choose(one); };
       item.choose = () => choose(one);
@@ -234,7 +264,7 @@ if (composer) {
     list.hidden = fits.length === 0;
   };
   reply.addEventListener("input", offer);
-  composer.querySelector("[data-slash]").onclick = () => { reply.value = "/"; reply.focus(); offer(); };
+  composer.querySelector("[data-slash]").onclick = () => { reply.focus(); offer(true); };
   reply.addEventListener("keydown", (event) => {
     if (list.hidden) return;
     const items = [...list.children];
@@ -254,6 +284,8 @@ if (composer) {
       } catch (error) {
         if (error.why) bubble.querySelector(".why").textContent = error.why;
         if (error.status === 409) body.set("force", "1"); // somebody else has just answered: once more means yes
+        if (error instanceof TypeError) offline(true);
+        bubble.hidden = false;
         bubble.classList.add("bad");
         bubble.querySelector(".tick").hidden = true;
         bubble.querySelector(".trouble").hidden = false;
@@ -264,7 +296,7 @@ if (composer) {
       if (stale) refresh();
     });
   };
-  reply.value ||= localStorage.getItem(key) ?? "";
+  reply.value ||= kept();
   let told;
   reply.addEventListener("input", () => {
     keep(reply.value);
@@ -272,15 +304,16 @@ if (composer) {
     told = setTimeout(() => { if (reply.value) hint.textContent = hint.dataset.draft; }, 800);
   });
   composer.addEventListener("submit", (event) => {
-    if (event.submitter && "later" in event.submitter.dataset) return; // the page comes back with what waits
+    const later = Boolean(event.submitter && "later" in event.submitter.dataset);
     event.preventDefault();
     const text = reply.value.trim();
     if (!text && !file && !composer.elements.canned.value) return;
     composer.elements.token.value = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`; // one reply, however often it is tried
     const chosen = file;
-    const body = chosen ? new FormData() : fields(composer);
-    if (chosen) for (const [name, value] of [["csrf", composer.elements.csrf.value], ["token", composer.elements.token.value], ["text", text], ["file", chosen]]) body.set(name, value);
-    else body.delete("send_at");
+    const body = chosen ? new FormData(composer, event.submitter) : fields(composer, event.submitter);
+    if (chosen) body.set("file", chosen);
+    if (!later) body.delete("send_at");
+    else document.getElementById("later").hidePopover();
     const action = chosen ? composer.dataset.fileAction : composer.action;
     const bubble = $("pending").content.firstElementChild.cloneNode(true);
     bubble.querySelector(".words").textContent = [chosen?.name, text].filter(Boolean).join("\n");
@@ -293,9 +326,11 @@ if (composer) {
       reply.focus();
       send(bubble, text, body, action);
     };
+    if (later) bubble.hidden = true;
     $("end").before(bubble);
     toEnd();
     reply.value = "";
+    composer.elements.canned.value = "";
     reply.dispatchEvent(new Event("input"));
     attach(null);
     reply.focus();
@@ -306,17 +341,17 @@ if (composer) {
 // Other forms whose page comes back the same: take over, hand back, retry, the simulator.
 addEventListener("submit", async (event) => {
   const form = event.target;
-  if (event.defaultPrevented || !("post" in form.dataset) || !page) return;
+  if (event.defaultPrevented || !("post" in form.dataset) || "plain" in form.dataset || !page) return;
   event.preventDefault();
   if (form.dataset.busy) return;
   form.dataset.busy = "1";
-  const body = fields(form), text = form.querySelector("textarea");
+  const body = fields(form, event.submitter), text = form.querySelector("textarea");
   if (text) { text.value = ""; text.dispatchEvent(new Event("input")); }
   atEnd = true;
   try { await post(form, body); } catch (error) {
     if (text) text.value = body.get("text");
     if (error instanceof TypeError) offline(true);
-    else form.submit(); // the server's own page says why
+    else { form.dataset.plain = ""; form.requestSubmit(event.submitter); } // the server's own page says why
   }
   delete form.dataset.busy;
 });
@@ -329,7 +364,9 @@ for (const text of document.querySelectorAll(".composer textarea")) {
   grow();
   text.addEventListener("keydown", (event) => {
     if (event.key === "Escape") text.blur();
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing || touch.matches) return;
+    if (event.key !== "Enter" || event.isComposing || touch.matches) return;
+    const sends = localStorage.getItem("enter") !== "line";
+    if (sends ? event.shiftKey : !(event.ctrlKey || event.metaKey)) return;
     event.preventDefault();
     if (text.value.trim()) text.form.requestSubmit();
   });
@@ -341,6 +378,9 @@ if (keys) {
   const on = keys.querySelector("[data-keys-on]"), opener = document.querySelector("[data-keys]");
   on.checked = localStorage.getItem("keys") !== "off";
   on.onchange = () => localStorage.setItem("keys", on.checked ? "on" : "off");
+  const enter = keys.querySelector("[data-enter-sends]");
+  enter.checked = localStorage.getItem("enter") !== "line";
+  enter.onchange = () => localStorage.setItem("enter", enter.checked ? "sends" : "line");
   opener.hidden = false;
   opener.onclick = () => keys.showModal();
   keys.onclick = (event) => { if (event.target === keys) keys.close(); };
@@ -406,8 +446,8 @@ if (expr) {
       if (!said) return;
       const words = document.createElement(answer.ok ? "b" : "span");
       words.className = answer.ok ? "big" : "error";
-      words.textContent = answer.ok ? said.count : said.error.message;
-      out.replaceChildren(words);
+      words.textContent = answer.ok ? said.count : expr.dataset.unreadable;
+      out.replaceChildren(words, answer.ok ? ` ${expr.dataset.people}` : "");
     }, 250);
   });
 }
@@ -457,3 +497,15 @@ if (document.querySelector("[data-qr]")) {
 // A page that shows a long job looks again until it is done.
 const job = document.querySelector("[data-reload]");
 if (job) setTimeout(() => location.reload(), Number(job.dataset.reload));
+
+// A menu opens at its button; on a phone it is a sheet (CSS).
+for (const menu of document.querySelectorAll(".menu[popover]")) {
+  menu.addEventListener("toggle", (event) => {
+    if (event.newState !== "open" || innerWidth < 720) return;
+    const opener = document.querySelector(`[popovertarget="${menu.id}"]`);
+    if (!opener) return;
+    const at = opener.getBoundingClientRect(), size = menu.getBoundingClientRect();
+    menu.style.setProperty("left", `${Math.max(8, Math.min(at.right - size.width, innerWidth - size.width - 8))}px`);
+    menu.style.setProperty("top", `${at.bottom + size.height + 8 > innerHeight ? Math.max(8, at.top - size.height - 6) : at.bottom + 6}px`);
+  });
+}

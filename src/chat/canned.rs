@@ -148,7 +148,7 @@ pub fn fill(text: &str, known: &Value) -> String {
         let name = name.trim();
         let instead = match name {
             "nama" | "sapaan" => "Bapak/Ibu",
-            "paket" => "paket yang Bapak/Ibu minati",
+            "paket" => "yang Bapak/Ibu minati",
             _ => "",
         };
         out.push_str(known[name].as_str().filter(|value| !value.is_empty()).unwrap_or(instead));

@@ -245,7 +245,7 @@ pub fn mark_unread(tx: &Tx<'_>, conversation_id: i64) -> Result<(), StoreError> 
 
 /// Done: nobody waits any more, the bot takes what comes next.
 pub fn resolve(tx: &Tx<'_>, conversation_id: i64, actor: &str, asks: bool) -> Result<bool, StoreError> {
-    if !super::handover::give_back(tx, conversation_id, actor, asks)? {
+    if !super::handover::give_back(tx, conversation_id, actor, asks, "resolved")? {
         return Ok(false);
     }
     tx.execute("UPDATE conversation SET resolved_at = ?2, unread_count = 0, snoozed_until_at = NULL WHERE id = ?1", (conversation_id, tx.now_ms))?;

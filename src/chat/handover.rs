@@ -42,10 +42,10 @@ pub fn to_bot(tx: &Tx<'_>, id: i64, actor: &str, reason: &str) -> Result<bool, S
     Ok(true)
 }
 
-/// A person gives a conversation back; `asks`: the customer is asked how it was.
-pub fn give_back(tx: &Tx<'_>, id: i64, actor: &str, asks: bool) -> Result<bool, StoreError> {
+/// A person gives a conversation back (`reason`: released, resolved); `asks`: the customer is asked how it was.
+pub fn give_back(tx: &Tx<'_>, id: i64, actor: &str, asks: bool, reason: &str) -> Result<bool, StoreError> {
     let was_with_person = conversation::find(tx, id)?.is_some_and(|conversation| !conversation.by_bot);
-    let done = to_bot(tx, id, actor, "released")?;
+    let done = to_bot(tx, id, actor, reason)?;
     if done && asks && was_with_person {
         super::satisfaction::ask(tx, id, actor)?;
     }

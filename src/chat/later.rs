@@ -16,7 +16,7 @@ pub const FARTHEST_MS: i64 = 90 * 86_400_000;
 pub struct Later {
     /// Row.
     pub id: i64,
-    /// Words.
+    /// Words; empty: only a file.
     pub text: String,
     /// Name of who wrote it.
     pub author: String,
@@ -30,15 +30,18 @@ pub fn keep(tx: &Tx<'_>, reply: &Reply, send_at: i64, accounts: &[String]) -> Re
     if send_at <= tx.now_ms || send_at > tx.now_ms + FARTHEST_MS {
         return Err(ReplyError::BadTime);
     }
-    let text = reply::checked(&reply.text, accounts)?;
+    let text = reply::words(reply, accounts)?;
     let conversation = conversation::find(tx, reply.conversation_id)?.ok_or(ReplyError::NoSuchConversation)?;
     if let Some(token) = &reply.token
         && !reply::first_time(tx, token)?
     {
         return Ok(None);
     }
-    tx.execute("INSERT INTO later (conversation_id, text, user_id, at, send_at) VALUES (?1, ?2, ?3, ?4, ?5)", (conversation.id, text, user_id, tx.now_ms, send_at))
-        .map_err(StoreError::from)?;
+    tx.execute(
+        "INSERT INTO later (conversation_id, text, user_id, at, send_at, media_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        (conversation.id, text, user_id, tx.now_ms, send_at, reply.media_id),
+    )
+    .map_err(StoreError::from)?;
     let id = tx.last_insert_rowid();
     tx.audit(&reply.actor, "reply.kept_for_later", &format!("conv_{}", conversation.id), &json!({"later": id, "send_at": send_at}).to_string())?;
     tx.emit("conversation.updated", Some(conversation.id), json!({"later": id, "send_at": send_at}))?;
@@ -55,9 +58,13 @@ pub fn of_conversation(connection: &Connection, conversation_id: i64) -> Result<
 }
 
 /// Called off before its time.
-pub fn call_off(tx: &Tx<'_>, id: i64, actor: &str) -> Result<(), StoreError> {
+pub fn call_off(tx: &Tx<'_>, conversation_id: i64, id: i64, actor: &str) -> Result<(), StoreError> {
     let conversation: Option<i64> = tx
-        .query_row("UPDATE later SET done_at = ?2, outcome = 'called_off' WHERE id = ?1 AND done_at IS NULL RETURNING conversation_id", (id, tx.now_ms), |row| row.get(0))
+        .query_row(
+            "UPDATE later SET done_at = ?2, outcome = 'called_off' WHERE id = ?1 AND conversation_id = ?3 AND done_at IS NULL RETURNING conversation_id",
+            (id, tx.now_ms, conversation_id),
+            |row| row.get(0),
+        )
         .optional()?;
     if let Some(conversation) = conversation {
         tx.audit(actor, "reply.called_off", &format!("conv_{conversation}"), &id.to_string())?;
@@ -68,12 +75,12 @@ pub fn call_off(tx: &Tx<'_>, id: i64, actor: &str) -> Result<(), StoreError> {
 
 /// Sends what is due. A reply that may no longer be sent (an account was taken off the list) is refused and told of.
 pub fn send_due(tx: &Tx<'_>, accounts: &[String], limit: usize) -> Result<usize, StoreError> {
-    let mut query = tx.prepare_cached("SELECT id, conversation_id, text, user_id FROM later WHERE done_at IS NULL AND send_at <= ?1 ORDER BY send_at, id LIMIT ?2")?;
-    let due: Vec<(i64, i64, String, i64)> =
-        query.query_map((tx.now_ms, limit as i64), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?.collect::<Result<_, _>>()?;
+    let mut query = tx.prepare_cached("SELECT id, conversation_id, text, user_id, media_id FROM later WHERE done_at IS NULL AND send_at <= ?1 ORDER BY send_at, id LIMIT ?2")?;
+    let due: Vec<(i64, i64, String, i64, Option<i64>)> =
+        query.query_map((tx.now_ms, limit as i64), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))?.collect::<Result<_, _>>()?;
     let count = due.len();
-    for (id, conversation_id, text, user_id) in due {
-        let reply = Reply { conversation_id, text, actor: format!("user:{user_id}"), user_id: Some(user_id), token: Some(format!("later:{id}")), media_id: None };
+    for (id, conversation_id, text, user_id, media_id) in due {
+        let reply = Reply { conversation_id, text, actor: format!("user:{user_id}"), user_id: Some(user_id), token: Some(format!("later:{id}")), media_id };
         let cause = match reply::send(tx, &reply, accounts) {
             Ok(_) => None,
             Err(ReplyError::Db(error)) => return Err(error),

@@ -137,6 +137,16 @@ pub fn find(connection: &Connection, id: i64) -> Result<Option<Media>, StoreErro
     Ok(found.optional()?)
 }
 
+/// Whether somebody may see a file: one that no chat holds (a package's, a ready answer's), or one of a chat he sees.
+pub fn seen_by(connection: &Connection, id: i64, scope: &super::inbox::Scope) -> Result<bool, StoreError> {
+    if *scope == super::inbox::Scope::All {
+        return Ok(true);
+    }
+    let mut query = connection.prepare_cached("SELECT v.held_by FROM message m JOIN conversation v ON v.id = m.conversation_id WHERE m.media_id = ?1")?;
+    let holders: Vec<Option<String>> = query.query_map([id], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(holders.is_empty() || holders.iter().any(|holder| scope.sees(holder.as_deref())))
+}
+
 /// Where the bytes of a hash lie.
 pub fn path(dir: &DataDir, sha256: &str) -> PathBuf {
     dir.media().join(sha256)

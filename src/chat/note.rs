@@ -3,7 +3,7 @@
 use super::conversation;
 use crate::db::StoreError;
 use crate::db::writer::Tx;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
 use serde_json::json;
 
@@ -23,6 +23,8 @@ pub struct Note {
     pub at: i64,
     /// Stands on top of the thread.
     pub pinned: bool,
+    /// `user:ID` or `token:ID` of who wrote it.
+    pub actor: String,
 }
 
 /// Why a note was not kept.
@@ -87,22 +89,25 @@ fn called_in(tx: &Tx<'_>, text: &str) -> Result<Vec<i64>, StoreError> {
 }
 
 /// Puts a note on top of its thread, or takes it down.
-pub fn pin(tx: &Tx<'_>, id: i64, pinned: bool, actor: &str) -> Result<(), NoteError> {
-    let conversation: i64 = touch(tx, "UPDATE note SET pinned_at = ?2 WHERE id = ?1 AND removed_at IS NULL RETURNING conversation_id", id, pinned.then_some(tx.now_ms))?;
+pub fn pin(tx: &Tx<'_>, conversation: i64, id: i64, pinned: bool, actor: &str) -> Result<(), NoteError> {
+    touch(tx, "UPDATE note SET pinned_at = ?2 WHERE id = ?1 AND conversation_id = ?3 AND removed_at IS NULL", id, pinned.then_some(tx.now_ms), conversation)?;
     tx.audit(actor, if pinned { "note.pinned" } else { "note.unpinned" }, &format!("conv_{conversation}"), &id.to_string())?;
     Ok(tx.emit("conversation.updated", Some(conversation), json!({"note_id": id}))?)
 }
 
-/// Takes a note away; it stays in the store.
-pub fn remove(tx: &Tx<'_>, id: i64, actor: &str) -> Result<(), NoteError> {
-    let conversation: i64 = touch(tx, "UPDATE note SET removed_at = ?2 WHERE id = ?1 AND removed_at IS NULL RETURNING conversation_id", id, Some(tx.now_ms))?;
+/// Takes a note away; it stays in the store. `own`: only one the actor wrote himself.
+pub fn remove(tx: &Tx<'_>, conversation: i64, id: i64, actor: &str, own: bool) -> Result<(), NoteError> {
+    let author: Option<String> = tx.query_row("SELECT actor FROM note WHERE id = ?1", [id], |row| row.get(0)).optional()?;
+    if own && author.as_deref() != Some(actor) {
+        return Err(NoteError::NoSuchConversation);
+    }
+    touch(tx, "UPDATE note SET removed_at = ?2 WHERE id = ?1 AND conversation_id = ?3 AND removed_at IS NULL", id, Some(tx.now_ms), conversation)?;
     tx.audit(actor, "note.removed", &format!("conv_{conversation}"), &id.to_string())?;
     Ok(tx.emit("conversation.updated", Some(conversation), json!({"note_id": id}))?)
 }
 
-fn touch(tx: &Tx<'_>, sql: &str, id: i64, at: Option<i64>) -> Result<i64, NoteError> {
-    use rusqlite::OptionalExtension;
-    tx.prepare_cached(sql)?.query_row((id, at), |row| row.get(0)).optional()?.ok_or(NoteError::NoSuchConversation)
+fn touch(tx: &Tx<'_>, sql: &str, id: i64, at: Option<i64>, conversation: i64) -> Result<(), NoteError> {
+    if tx.prepare_cached(sql)?.execute((id, at, conversation))? > 0 { Ok(()) } else { Err(NoteError::NoSuchConversation) }
 }
 
 /// Notes of a conversation, oldest first.
@@ -115,7 +120,7 @@ pub fn of_conversation(connection: &Connection, conversation_id: i64) -> Result<
     let mut notes = Vec::new();
     for row in rows {
         let (id, text, at, pinned, actor) = row?;
-        notes.push(Note { id, text, author: super::assignment::actor_name(connection, &actor)?, at, pinned });
+        notes.push(Note { id, text, author: super::assignment::actor_name(connection, &actor)?, at, pinned, actor });
     }
     notes.reverse();
     Ok(notes)

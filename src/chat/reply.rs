@@ -62,12 +62,14 @@ pub fn checked<'a>(text: &'a str, accounts: &[String]) -> Result<&'a str, ReplyE
     }
 }
 
+/// The words of a reply, if they may go out; beside a file there may be none.
+pub fn words<'a>(reply: &'a Reply, accounts: &[String]) -> Result<&'a str, ReplyError> {
+    if reply.media_id.is_some() && reply.text.trim().is_empty() { Ok("") } else { checked(&reply.text, accounts) }
+}
+
 /// Queues a reply; its message row, or `None` when its token has been seen.
 pub fn send(tx: &Tx<'_>, reply: &Reply, accounts: &[String]) -> Result<Option<i64>, ReplyError> {
-    let text = match reply.media_id {
-        Some(_) if reply.text.trim().is_empty() => "",
-        _ => checked(&reply.text, accounts)?,
-    };
+    let text = words(reply, accounts)?;
     let conversation = conversation::find(tx, reply.conversation_id)?.ok_or(ReplyError::NoSuchConversation)?;
     if let Some(token) = &reply.token
         && !first_time(tx, token)?

@@ -122,6 +122,19 @@ pub fn message(connection: &Connection, id: i64) -> Result<Option<Bubble>, Store
     Ok(connection.prepare_cached(&sql)?.query_row([id], bubble).optional()?)
 }
 
+/// The point a page must end before so that it shows message `hit` with `behind` later ones; none: the newest page holds it.
+pub fn point_behind(connection: &Connection, conversation_id: i64, hit: i64, behind: usize) -> Result<Option<(i64, i64)>, StoreError> {
+    let Some(at): Option<i64> =
+        connection.prepare_cached("SELECT at FROM message WHERE id = ?1 AND conversation_id = ?2")?.query_row((hit, conversation_id), |row| row.get(0)).optional()?
+    else {
+        return Ok(None);
+    };
+    Ok(connection
+        .prepare_cached("SELECT at, id FROM message WHERE conversation_id = ?1 AND (at, id) > (?2, ?3) ORDER BY at, id LIMIT 1 OFFSET ?4")?
+        .query_row((conversation_id, at, hit, behind as i64), |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?)
+}
+
 /// Who else of the team wrote in a conversation after message `seen`: a reply that crosses another should not go out unseen.
 pub fn answered_since(connection: &Connection, conversation_id: i64, seen: i64, user_id: i64) -> Result<Option<String>, StoreError> {
     Ok(connection

@@ -1,7 +1,8 @@
 //! Figures of Beranda, from counters and small indexes: a page costs the same at any age of the store.
 
+use crate::chat::inbox::Scope;
 use crate::db::StoreError;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
@@ -24,7 +25,7 @@ pub fn series(connection: &Connection, name: &str, today: chrono::NaiveDate, day
 }
 
 /// What needs a person now: who waits longest, open escalations by reason, dead letters.
-pub fn needs(connection: &Connection) -> Result<Value, StoreError> {
+pub fn needs(connection: &Connection, scope: &Scope) -> Result<Value, StoreError> {
     let (waiting, oldest): (i64, Option<i64>) = connection
         .prepare_cached("SELECT count(*), min(waiting_since_at) FROM conversation WHERE waiting_since_at IS NOT NULL")?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -32,9 +33,11 @@ pub fn needs(connection: &Connection) -> Result<Value, StoreError> {
         Some(at) => connection
             .prepare_cached(
                 "SELECT ifnull(c.name, (SELECT '+' || value FROM identity i WHERE i.contact_id = c.id AND i.kind = 'phone')) FROM conversation v JOIN contact c ON c.id = v.contact_id
-                 WHERE v.waiting_since_at = ?1 LIMIT 1",
+                 WHERE v.waiting_since_at = ?1 AND (?2 IS NULL OR v.held_by IS NULL OR v.held_by = ?2) LIMIT 1",
             )?
-            .query_row([at], |row| row.get(0))?,
+            .query_row((at, if let Scope::Own(actor) = scope { Some(actor) } else { None }), |row| row.get(0))
+            .optional()?
+            .flatten(),
         None => None,
     };
     let mut query = connection.prepare_cached("SELECT reason, count(*) FROM escalation WHERE resolved_at IS NULL GROUP BY reason ORDER BY count(*) DESC")?;

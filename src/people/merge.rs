@@ -127,6 +127,17 @@ pub fn into(connection: &Connection, kept: i64) -> Result<Vec<Merge>, StoreError
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// The merge of that number, if it is into this contact.
+pub fn of(connection: &Connection, kept: i64, number: &str) -> Result<i64, ContactError> {
+    let number: i64 = number.trim().parse().map_err(|_| ContactError::NoSuchContact)?;
+    if into(connection, kept)?.iter().any(|merge| merge.id == number) { Ok(number) } else { Err(ContactError::NoSuchContact) }
+}
+
+/// Whose merge it is.
+pub fn kept(connection: &Connection, number: i64) -> Result<Option<i64>, StoreError> {
+    Ok(connection.query_row("SELECT kept_id FROM contact_merge WHERE id = ?1", [number], |row| row.get(0)).optional()?)
+}
+
 /// Takes a merge back: what had moved goes back to where it was; what came since stays with the kept one. The newest merge
 /// of a contact goes first.
 pub fn undo(tx: &Tx<'_>, merge_id: i64, actor: &str) -> Result<i64, ContactError> {

@@ -13,7 +13,8 @@ pub enum Action {
     Chat,
     /// Change what is known of a contact; merge two, undo it.
     EditContacts,
-    /// Make, rename and delete labels; keep answers ready; save views for everybody.
+    /// Rename and delete labels, keep answers ready, save views for everybody. (A label is made by whoever puts it on first, as
+    /// on the phone.)
     EditLabels,
     /// Change packages and campaigns.
     EditCatalog,

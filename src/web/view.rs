@@ -128,6 +128,17 @@ fn day(state: &State<'_, '_>, text: &str) -> String {
     text.parse().map_or_else(|_| text.to_owned(), |day| date::long(day, language_of(state)))
 }
 
+/// `Hari ini, 8 April 2027`, `Kemarin, …`, else the day alone.
+fn day_line(state: &State<'_, '_>, text: &str) -> String {
+    let (zone, language) = (zone_of(state), language_of(state));
+    let Ok(day) = text.parse::<chrono::NaiveDate>() else { return text.to_owned() };
+    match (date::day_of(now_of(state), zone) - day).num_days() {
+        0 => format!("{}, {}", words(language, "today-word"), date::long(day, language)),
+        1 => format!("{}, {}", words(language, "yesterday-word"), date::long(day, language)),
+        _ => date::long(day, language),
+    }
+}
+
 /// `8 Apr 2027` from `2027-04-08`.
 fn short_day(state: &State<'_, '_>, text: &str) -> String {
     text.parse().map_or_else(|_| text.to_owned(), |day| date::short(day, language_of(state)))
@@ -211,6 +222,7 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment.add_filter("span", span);
     environment.add_filter("day", day);
     environment.add_filter("short_day", short_day);
+    environment.add_filter("day_line", day_line);
     environment.add_filter("phone", phone);
     environment.add_filter("initials", initials);
     environment.add_filter("chat_text", chat_text);

@@ -208,3 +208,78 @@ fn the_simulator_answers_in_the_page() {
     browser.wait("the trace", "document.querySelector('#trace')?.innerText.includes('98%')");
     assert!(app.waha.delivered().is_empty(), "nothing leaves for WhatsApp");
 }
+
+/// The commonest jobs of the inbox by hand, on a phone and on a desktop.
+#[test]
+fn the_inbox_is_worked_by_hand() {
+    for (width, height) in [(390, 844), (1440, 900)] {
+        let app = Kafilah::start_with(&[("payment.accounts", "BSI 7123456789")]);
+        for n in 1..=3 {
+            app.customer_writes(&format!("628120000000{n}"), &format!("HD{n}"), "UMR_APR_2030_HEMAT");
+        }
+        app.wait_delivered(3);
+        let Some(browser) = Browser::open(width, height) else { return };
+        browser.login(&app);
+        let click = |selector: &str| assert_eq!(browser.js(&format!("const it = document.querySelector(`{selector}`); it?.click(); return !!it")), true, "{selector} is there");
+        let type_in = |words: &str| {
+            browser.js(&format!("const it = document.querySelector('#reply'); it.focus(); it.value = `{words}`; it.dispatchEvent(new Event('input', {{bubbles: true}}))"))
+        };
+        browser.go(&format!("{}/chats/conv_1", app.address));
+        browser.wait("the live line", "document.readyState === 'complete'");
+        // take it
+        click("form[action$='/take'] button");
+        browser.wait("mine", "document.querySelector('#handled').textContent.includes('Ditangani')");
+        // a note, which no customer sees
+        click("[name=mode][value=note]");
+        type_in("tolong tahan dua kursi");
+        click("[data-send]");
+        browser.wait("the note", "document.querySelector('.noted')?.textContent.includes('tahan dua kursi')");
+        // a note's draft never comes back as a reply
+        type_in("jangan sampai terkirim");
+        browser.go(&format!("{}/chats/conv_1", app.address));
+        browser.wait("the draft in its tab", "document.querySelector('#reply').value.includes('jangan') && document.querySelector('[name=mode]:checked').value === 'note'");
+        click("[name=mode][value=reply]");
+        assert_eq!(browser.js("return document.querySelector('#reply').value"), "");
+        // a quick reply, with the name in it
+        let kept = crate::pages::Browserless::login(&app, EMAIL, PASSWORD);
+        let part = |name: &str, value: &str| format!("--x\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+        let body = [part("csrf", &kept.csrf(&app)), part("shortcut", "salam"), part("text", "Halo {{nama}}, dengan {{cs}}"), "--x--\r\n".into()].concat();
+        assert_eq!(kept.post_raw(&app, "/canned", "multipart/form-data; boundary=x", body.as_bytes()), 303);
+        type_in("/sal");
+        browser.wait("the offer", "document.querySelector('[data-ready-list] li')");
+        browser.js("document.querySelector('[data-ready-list] li').dispatchEvent(new MouseEvent('mousedown', {bubbles: true}))");
+        browser.wait("the words", "document.querySelector('#reply').value.startsWith('Halo Bu Uji, dengan')");
+        click("[data-send]");
+        app.wait("the reply", Duration::from_secs(10), |app| app.waha.delivered().iter().any(|line| line.contains("Halo Bu Uji, dengan")));
+        // labels on and off
+        browser.js("const it = document.querySelector('#add-label'); it.value = 'Grade A'; it.form.requestSubmit()");
+        browser.wait("the label", "document.querySelector('.labels button.chip')?.textContent.includes('Grade A')");
+        click(".labels button.chip");
+        browser.wait("no label", "!document.querySelector('.labels button.chip')");
+        // later, and called off
+        type_in("besok kami kabari ya");
+        browser.js("const at = new Date(Date.now() + 26 * 3600e3); document.querySelector('#send-at').value = at.toISOString().slice(0, 16); document.querySelector('[data-later]').click()");
+        browser.wait("what waits", "document.querySelector('.later')?.textContent.includes('besok kami kabari')");
+        click(".later button");
+        browser.wait("nothing waits", "!document.querySelector('.later')");
+        // give it to a colleague, put it off, done: the next one opens
+        browser.js("document.querySelector('#deeds [value=pin]').click()");
+        browser.wait("pinned", "document.querySelector('#deeds [value=unpin]')");
+        click("[data-key=e]");
+        browser.wait("taken back if wanted", "document.querySelector('#undo')");
+        browser.js("document.querySelector('#undo button').click()");
+        browser.wait("mine again", "document.querySelector('#handled')?.textContent.includes('Ditangani')");
+        // found by a word, with the place marked
+        app.wait("the words to be findable", Duration::from_secs(15), |app| !app.api("GET", "/api/conversations?q=dengan", None).1["conversations"].as_array().unwrap().is_empty());
+        browser.go(&format!("{}/chats?q=dengan", app.address));
+        browser.wait("the hit", "document.querySelector('#chat-rows mark')?.textContent.toLowerCase() === 'dengan'");
+        click("#chat-rows a[id^=hit]");
+        browser.wait("the place", "document.querySelector('#found')");
+        browser.looks_right(&format!("{width} a hit"));
+        assert!(
+            !app.waha.delivered().iter().any(|line| line.contains("tahan dua kursi") || line.contains("jangan sampai") || line.contains("besok kami")),
+            "{:?}",
+            app.waha.delivered()
+        );
+    }
+}

@@ -104,9 +104,9 @@ fn a_reply_kept_for_later_goes_out_at_its_time_and_once() {
     let at = |hours: i64| (chrono::Utc::now() + chrono::Duration::hours(hours)).with_timezone(&zone).format("%Y-%m-%dT%H:%M").to_string();
     let path = format!("/chats/{conversation}/messages");
     let before = app.waha.delivered().len();
-    assert_eq!(page.post(&app, &path, &[("mode", "later"), ("text", "kursi kami tahan ya Bu"), ("send_at", &at(2)), ("token", "a")]).0, 303);
-    assert_eq!(page.post(&app, &path, &[("mode", "later"), ("text", "dibatalkan"), ("send_at", &at(3)), ("token", "b")]).0, 303);
-    assert_eq!(page.post(&app, &path, &[("mode", "later"), ("text", "kemarin"), ("send_at", &at(-3)), ("token", "c")]).0, 422);
+    assert_eq!(page.post(&app, &path, &[("when", "later"), ("text", "kursi kami tahan ya Bu"), ("send_at", &at(2)), ("token", "a")]).0, 303);
+    assert_eq!(page.post(&app, &path, &[("when", "later"), ("text", "dibatalkan"), ("send_at", &at(3)), ("token", "b")]).0, 303);
+    assert_eq!(page.post(&app, &path, &[("when", "later"), ("text", "kemarin"), ("send_at", &at(-3)), ("token", "c")]).0, 422);
     assert_eq!(page.post(&app, &format!("/chats/{conversation}/do"), &[("what", "call-off"), ("with", "2")]).0, 303);
     assert_eq!(app.waha.delivered().len(), before);
     app.kill();

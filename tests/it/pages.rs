@@ -51,6 +51,10 @@ impl Browserless {
         self.get(app, "/profile").1.split("name=\"csrf\" value=\"").nth(1).unwrap()[..64].to_owned()
     }
 
+    pub fn post_raw(&self, app: &Kafilah, path: &str, kind: &str, body: &[u8]) -> u16 {
+        app.call("POST", path, &[("cookie", &format!("kafilah={}", self.cookie)), ("content-type", kind), ("origin", &app.address)], Some(body)).status
+    }
+
     pub fn post(&self, app: &Kafilah, path: &str, pairs: &[(&str, &str)]) -> (u16, String) {
         let csrf = self.csrf(app);
         let mut all = vec![("csrf", csrf.as_str())];

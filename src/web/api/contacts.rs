@@ -115,7 +115,15 @@ pub async fn join(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<St
 
 /// `POST /api/merges/{id}/undo`.
 pub async fn part(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<i64>) -> Result<Json<Value>, ApiError> {
-    let merged = app.store.write(move |tx| merge::undo(tx, id, &caller.actor)).await?;
+    let scope = caller.scope(&app);
+    let merged = app
+        .store
+        .write(move |tx| -> Result<i64, ContactError> {
+            let kept = merge::kept(tx, id)?.ok_or(ContactError::NoSuchContact)?;
+            visible(tx, kept, &scope)?.ok_or(ContactError::NoSuchContact)?;
+            merge::undo(tx, id, &caller.actor)
+        })
+        .await?;
     Ok(Json(json!({"status": "undone", "contact_id": merged})))
 }
 

@@ -295,7 +295,7 @@ pub async fn release(State(app): State<Arc<App>>, caller: Caller, Path(id): Path
     let handler = match to.as_deref() {
         None | Some("bot") => {
             let asks = app.settings().on("bot.ask_satisfaction");
-            app.store.write(move |tx| handover::give_back(tx, id, &caller.actor, asks)).await?;
+            app.store.write(move |tx| handover::give_back(tx, id, &caller.actor, asks, "released")).await?;
             "bot"
         }
         Some("team") => {

@@ -1,11 +1,14 @@
 //! `POST /api/ai/process-message`: what the bot would say to a message, for callers who deliver the answer themselves.
 //! With `dry_run` nothing is written; without it the exchange is recorded as if it had come over WhatsApp.
 
+use super::auth::Caller;
 use super::body::JsonBody;
 use crate::app::App;
 use crate::bot::TurnContext;
+use crate::chat::assignment;
 use crate::chat::conversation::{self, Conversation};
 use crate::chat::inbound::{self, Inbound, Party};
+use crate::chat::inbox::Scope;
 use crate::chat::intake::{self, Receipt, Rules};
 use crate::chat::phase::Phase;
 use crate::chat::turn::{self, Decision, Delivery, Heard};
@@ -35,7 +38,15 @@ pub struct Body {
 const MOST_ROUNDS: usize = 4;
 
 /// The handler.
-pub async fn post(State(app): State<Arc<App>>, JsonBody(body): JsonBody<Body>) -> Result<Json<Value>, ApiError> {
+pub async fn post(State(app): State<Arc<App>>, caller: Caller, JsonBody(body): JsonBody<Body>) -> Result<Json<Value>, ApiError> {
+    if let (Some(id), scope) = (body.conversation_id.as_deref().and_then(conversation::parse_id), caller.scope(&app))
+        && scope != Scope::All
+    {
+        let holder = app.store.read(move |connection| assignment::holder(connection, id)).await?;
+        if !scope.sees(holder.as_deref()) {
+            return Err(ApiError::not_found("the conversation"));
+        }
+    }
     if body.message.trim().is_empty() || body.message.len() > crate::kernel::text::MAX_TEXT {
         return Err(ApiError::field("message", "message: 1 byte to 64 KiB of text"));
     }

@@ -1,7 +1,7 @@
 //! Chats: the inbox with its tabs and filters, one thread with its context, and everything that is done with a chat. Live over
 //! the socket; without JavaScript the pages are read and written all the same.
 
-use super::{Refusal, Visitor, enter, see};
+use super::{Form, Refusal, Visitor, enter, see};
 use crate::app::App;
 use crate::chat::assignment::{self, AssignError, Holder};
 use crate::chat::inbox::{self, Filter, Tab};
@@ -16,12 +16,13 @@ use crate::people::{contact, search, user};
 use crate::travel::package;
 use crate::web::api::conversations::{self as api, Asked};
 use crate::web::policy::{self, Action};
+use axum::Json;
 use axum::extract::{Multipart, Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use axum::{Form, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Rows of a page of the list, messages of a page of a thread, and messages found by a search.
@@ -36,9 +37,10 @@ fn point(text: Option<&str>) -> Option<(i64, i64)> {
 }
 
 /// The inbox beside nothing.
-pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap, Query(query): Query<Asked>) -> Result<Response, Refusal> {
+pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap, Query(query): Query<Asked>, Query(more): Query<ThreadQuery>) -> Result<Response, Refusal> {
     let visitor = enter(&app, &headers, Action::View).await?;
-    let values = panes(&app, &visitor, &query, None).await?;
+    let mut values = panes(&app, &visitor, &query, None).await?;
+    values["undo"] = json!(more.undo);
     Ok(visitor.page(200, "chats.html", "chats", values).await)
 }
 
@@ -156,6 +158,9 @@ pub struct ThreadQuery {
     before: Option<String>,
     sent: Option<String>,
     lost: Option<String>,
+    /// A message to show amid its neighbours, as a search found it.
+    at: Option<i64>,
+    undo: Option<i64>,
 }
 
 /// One thread, with the inbox beside it.
@@ -168,7 +173,8 @@ pub async fn thread(
 ) -> Result<Response, Refusal> {
     let visitor = enter(&app, &headers, Action::View).await?;
     let id = conversation::parse_id(&id).ok_or(Refusal::NotFound)?;
-    let before = point(query.before.as_deref());
+    let given = point(query.before.as_deref());
+    let hit = query.at;
     let mut values = panes(&app, &visitor, &Asked { after: None, ..asked }, Some(id)).await?;
     let (zone, scope) = (app.settings().zone, visitor.scope());
     let more = app
@@ -176,7 +182,12 @@ pub async fn thread(
         .read(move |connection| -> Result<Option<Value>, StoreError> {
             let Some(found) = conversation::find(connection, id)? else { return Ok(None) };
             let Some(row) = inbox::one(connection, found.id, &scope)? else { return Ok(None) };
+            let before = match hit {
+                Some(hit) => thread::point_behind(connection, found.id, hit, THREAD_PAGE / 3)?,
+                None => given,
+            };
             let bubbles = thread::messages(connection, found.id, before, THREAD_PAGE)?;
+            let newest: i64 = connection.prepare_cached("SELECT ifnull(max(id), 0) FROM message WHERE conversation_id = ?1")?.query_row([found.id], |r| r.get(0))?;
             let first_at = bubbles.first().map_or(0, |bubble| bubble.at);
             let last_at = if before.is_some() { bubbles.last().map_or(0, |bubble| bubble.at) } else { i64::MAX };
             let earlier = bubbles.first().filter(|_| bubbles.len() == THREAD_PAGE).map(|bubble| format!("{}_{}", bubble.at, bubble.id));
@@ -211,7 +222,7 @@ pub async fn thread(
                 "chat": row, "items": items(&bubbles, marks, &in_page, row.unread, zone), "earlier": earlier, "package": package, "labels": label::of_contact(connection, found.contact_id)?,
                 "promises": promise::open(connection, found.id)?, "escalations": open, "touches": touches, "notes_pinned": pinned, "notes_count": notes.len(),
                 "later": later::of_conversation(connection, found.id)?, "phase_log": phases, "created_at": created, "party_size": found.party_size, "month": found.month, "chat_id": found.chat_id,
-                "last_seen": bubbles.last().map_or(0, |bubble| bubble.id), "given_note": given, "opted_out": opted_out,
+                "last_seen": newest, "is_old": before.is_some(), "hit": hit, "given_note": given, "opted_out": opted_out,
             })))
         })
         .await?
@@ -221,7 +232,13 @@ pub async fn thread(
     }
     let id = values["chat"]["id"].as_i64().unwrap_or(id);
     app.note_look(&visitor.actor(), values["chat"]["contact_id"].as_i64().unwrap_or(0));
-    let (user_id, reads) = (visitor.session.user.id, visitor.may(Action::Chat) && values["chat"]["unread"] != 0 && values["chat"]["handler"] == "user");
+    let (user_id, reads) = (
+        visitor.session.user.id,
+        visitor.may(Action::Chat)
+            && values["chat"]["unread"] != 0
+            && values["chat"]["handler"] == "user"
+            && (values["chat"]["held_by"].is_null() || values["chat"]["held_by"] == visitor.actor()),
+    );
     let called = values["calls"].as_array().is_some_and(|calls| calls.contains(&json!(id)));
     if reads || called {
         app.store
@@ -238,6 +255,8 @@ pub async fn thread(
     values["token"] = json!(crate::kernel::ids::hex(&crate::kernel::ids::random::<12>()));
     values["sent"] = json!(query.sent.is_some());
     values["lost"] = json!(query.lost);
+    values["undo"] = json!(query.undo);
+    values["may_remove_notes"] = json!(visitor.may(Action::EditLabels));
     values["next_morning"] = json!(app.hours().next_open_ms(app.now_ms() + 12 * 3_600_000).map(|at| local_input(at, zone)));
     Ok(visitor.page(200, "chats.html", "chats", values).await)
 }
@@ -281,6 +300,7 @@ pub struct ReplyForm {
     text: String,
     token: Option<String>,
     mode: Option<String>,
+    when: Option<String>,
     send_at: Option<String>,
     canned: Option<String>,
     seen: Option<i64>,
@@ -322,15 +342,7 @@ pub async fn send(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Pat
         None => None,
     };
     let reply = Reply { conversation_id: id, text, actor, user_id: Some(user_id), token, media_id };
-    let done = if form.mode.as_deref() == Some("later") {
-        let settings = app.settings();
-        let send_at = form.send_at.as_deref().and_then(|at| date::parse_instant(&at.replace('T', " "), settings.zone)).unwrap_or(0);
-        let accounts = settings.accounts();
-        app.store.write(move |tx| later::keep(tx, &reply, send_at, &accounts)).await
-    } else {
-        api::say(&app, reply).await
-    };
-    match done {
+    match say(&app, reply, form.send_at.filter(|_| form.when.as_deref() == Some("later"))).await {
         Ok(_) => {
             if let Some(ready) = ready {
                 app.store.write(move |tx| canned::used(tx, ready)).await?;
@@ -345,6 +357,15 @@ pub async fn send(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Pat
     }
 }
 
+/// Says it now, or at the time a form named.
+async fn say(app: &Arc<App>, reply: Reply, send_at: Option<String>) -> Result<Option<i64>, ReplyError> {
+    let Some(send_at) = send_at else { return api::say(app, reply).await };
+    let settings = app.settings();
+    let send_at = date::parse_instant(&send_at.replace('T', " "), settings.zone).unwrap_or(0);
+    let accounts = settings.accounts();
+    app.store.write(move |tx| later::keep(tx, &reply, send_at, &accounts)).await
+}
+
 /// Largest file a person may send, bytes: WhatsApp's own limit for documents is higher, a phone's patience is not.
 pub const MAX_FILE: usize = 16 << 20;
 
@@ -352,32 +373,38 @@ pub const MAX_FILE: usize = 16 << 20;
 pub async fn send_file(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<String>, mut form: Multipart) -> Result<Response, Refusal> {
     let visitor = enter(&app, &headers, Action::Chat).await?;
     let id = chat_of(&app, &visitor, &id).await?;
-    let (mut csrf, mut text, mut token, mut file) = (String::new(), String::new(), None, None);
+    let (mut sent, mut file): (HashMap<String, String>, _) = (HashMap::new(), None);
     while let Some(part) = form.next_field().await.map_err(|_| Refusal::Notice(413, "file"))? {
         let name = part.name().unwrap_or("").to_owned();
         if name == "file" {
             let file_name = part.file_name().unwrap_or("").to_owned();
             let bytes = part.bytes().await.map_err(|_| Refusal::Notice(413, "file"))?;
             file = (!bytes.is_empty()).then_some((file_name, bytes));
-            continue;
-        }
-        let value = part.text().await.map_err(|_| Refusal::Foreign)?;
-        match name.as_str() {
-            "csrf" => csrf = value,
-            "text" => text = value.replace("\r\n", "\n"),
-            "token" => token = Some(value).filter(|token| token.len() <= 64),
-            _ => {}
+        } else {
+            sent.insert(name, part.text().await.map_err(|_| Refusal::Foreign)?);
         }
     }
-    visitor.check(&headers, &csrf)?;
+    let given = |name: &str| sent.get(name).filter(|value| !value.is_empty()).cloned();
+    visitor.check(&headers, sent.get("csrf").map_or("", String::as_str))?;
+    if given("mode").as_deref() == Some("note") {
+        return Err(Refusal::Notice(422, "notefile"));
+    }
     let Some((file_name, bytes)) = file else { return Ok(back(id, None, "")) };
-    let actor = visitor.actor();
+    let (actor, user_id) = (visitor.actor(), visitor.session.user.id);
+    if given("force").is_none()
+        && let Some(seen) = given("seen").and_then(|seen| seen.parse::<i64>().ok())
+        && app.store.read(move |connection| thread::answered_since(connection, id, seen, user_id)).await?.is_some()
+    {
+        return Err(Refusal::Notice(409, "collision"));
+    }
     let media_id = super::files::keep(&app, &file_name, &bytes).await?;
-    let token = token.map(|token| format!("{actor}:{token}"));
-    let reply = Reply { conversation_id: id, text, actor, user_id: Some(visitor.session.user.id), token, media_id: Some(media_id) };
-    match api::say(&app, reply).await {
-        Ok(_) => Ok(back(id, None, "sent=1")),
+    let token = given("token").filter(|token| token.len() <= 64).map(|token| format!("{actor}:{token}"));
+    let text = given("text").unwrap_or_default().replace("\r\n", "\n");
+    let reply = Reply { conversation_id: id, text, actor, user_id: Some(user_id), token, media_id: Some(media_id) };
+    match say(&app, reply, given("send_at").filter(|_| given("when").as_deref() == Some("later"))).await {
+        Ok(_) => Ok(back(id, given("qs").as_deref(), "sent=1")),
         Err(ReplyError::UnknownAccount(_)) => Err(Refusal::Notice(422, "account")),
+        Err(ReplyError::BadTime) => Err(Refusal::Notice(422, "time")),
         Err(ReplyError::Db(error)) => Err(error.into()),
         Err(_) => Err(Refusal::NotFound),
     }
@@ -398,8 +425,9 @@ pub async fn take(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Pat
     let who = Holder::user(visitor.session.user.id);
     match app.store.write(move |tx| assignment::claim(tx, id, &who)).await {
         Ok(_) => Ok(back(id, form.qs.as_deref(), "")),
-        // a colleague was quicker: the thread says who
-        Err(AssignError::Taken { .. }) => Ok(back(id, form.qs.as_deref(), "lost=1")),
+        // a colleague was quicker: the thread says who, or the inbox for those who may not see it any more
+        Err(AssignError::Taken { actor, .. }) if visitor.scope().sees(Some(&actor)) => Ok(back(id, form.qs.as_deref(), "lost=1")),
+        Err(AssignError::Taken { .. }) => Err(Refusal::Notice(409, "taken")),
         Err(AssignError::NoSuchConversation | AssignError::NoSuchUser(_)) => Err(Refusal::NotFound),
         Err(AssignError::Db(error)) => Err(error.into()),
     }
@@ -412,7 +440,7 @@ pub async fn release(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): 
     let id = chat_of(&app, &visitor, &id).await?;
     let actor = visitor.actor();
     let asks = app.settings().on("bot.ask_satisfaction");
-    app.store.write(move |tx| handover::give_back(tx, id, &actor, asks)).await?;
+    app.store.write(move |tx| handover::give_back(tx, id, &actor, asks, "released")).await?;
     Ok(back(id, form.qs.as_deref(), ""))
 }
 
@@ -457,9 +485,18 @@ pub async fn act(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path
                 "tomorrow" => Some(office.next_open_ms(tomorrow).unwrap_or(tomorrow + 8 * 3_600_000)),
                 hours => Some(now + hours.parse::<i64>().ok().filter(|hours| (1..=24 * 30).contains(hours)).unwrap_or(1) * 3_600_000),
             };
+            let next = if until.is_some() { Some(next_after(&app, &visitor, id, qs, None).await?) } else { None };
             app.store.write(move |tx| conversation::snooze(tx, id, until, &actor)).await?;
-            if until.is_some() {
-                return next_after(&app, &visitor, id, qs).await;
+            if let Some(next) = next {
+                return Ok(next);
+            }
+        }
+        "reopen" => {
+            let who = Holder::user(visitor.session.user.id);
+            match app.store.write(move |tx| assignment::claim(tx, id, &who)).await {
+                Ok(_) | Err(AssignError::Taken { .. }) => {}
+                Err(AssignError::Db(error)) => return Err(error.into()),
+                Err(_) => return Err(Refusal::NotFound),
             }
         }
         "pin" | "unpin" => app.store.write(move |tx| conversation::pin(tx, id, deed.what == "pin")).await?,
@@ -469,19 +506,19 @@ pub async fn act(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path
         }
         "resolve" => {
             let asks = app.settings().on("bot.ask_satisfaction");
+            let next = next_after(&app, &visitor, id, qs, Some(id)).await?; // before it leaves its place in the list
             app.store.write(move |tx| conversation::resolve(tx, id, &actor, asks)).await?;
-            return next_after(&app, &visitor, id, qs).await;
+            return Ok(next);
         }
         "label" | "unlabel" => {
             let added = deed.what == "label";
-            let may_make = visitor.may(Action::EditLabels);
             let done = app
                 .store
                 .write(move |tx| -> Result<(), LabelError> {
                     let Some(found) = conversation::find(tx, id)? else { return Ok(()) };
                     let label = match label::named(tx, &with)? {
                         Some(label) => label,
-                        None if added && may_make => label::create(tx, &with, None, &actor)?,
+                        None if added => label::create(tx, &with, None, &actor)?,
                         None => return Err(LabelError::NoSuchLabel),
                     };
                     label::set(tx, found.contact_id, label.id, added, "dashboard", &actor).map(drop)
@@ -495,10 +532,10 @@ pub async fn act(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path
         }
         "note-pin" | "note-unpin" | "note-remove" => {
             let note_id: i64 = with.parse().map_err(|_| Refusal::NotFound)?;
-            let what = deed.what.clone();
+            let (what, any_note) = (deed.what.clone(), visitor.may(Action::EditLabels));
             let done = app.store.write(move |tx| match what.as_str() {
-                "note-remove" => note::remove(tx, note_id, &actor),
-                other => note::pin(tx, note_id, other == "note-pin", &actor),
+                "note-remove" => note::remove(tx, id, note_id, &actor, !any_note),
+                other => note::pin(tx, id, note_id, other == "note-pin", &actor),
             });
             match done.await {
                 Ok(()) => {}
@@ -508,15 +545,16 @@ pub async fn act(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path
         }
         "call-off" => {
             let later_id: i64 = with.parse().map_err(|_| Refusal::NotFound)?;
-            app.store.write(move |tx| later::call_off(tx, later_id, &actor)).await?;
+            app.store.write(move |tx| later::call_off(tx, id, later_id, &actor)).await?;
         }
         _ => return Err(Refusal::Foreign), // none of our forms says that
     }
     Ok(back(id, qs, ""))
 }
 
-/// The chat after this one in the list it was opened from; the list when there is none.
-async fn next_after(app: &Arc<App>, visitor: &Visitor, id: i64, qs: Option<&str>) -> Result<Response, Refusal> {
+/// The next chat below this one, in the list it was opened from, that still wants a person; else the first such; else the
+/// list. `done`: the chat that was resolved, so that the next page can take it back.
+async fn next_after(app: &Arc<App>, visitor: &Visitor, id: i64, qs: Option<&str>, done: Option<i64>) -> Result<Response, Refusal> {
     let qs = qs.unwrap_or("");
     let asked = format!("/?{qs}").parse().ok().and_then(|uri| Query::<Asked>::try_from_uri(&uri).ok()).map(|Query(asked)| asked).unwrap_or_default();
     let (caller, scope, now_ms) = (visitor.caller(), visitor.scope(), app.now_ms());
@@ -524,12 +562,16 @@ async fn next_after(app: &Arc<App>, visitor: &Visitor, id: i64, qs: Option<&str>
         .store
         .read(move |connection| -> Result<Option<i64>, StoreError> {
             let Ok(filter) = asked.filter(connection, &caller, scope, now_ms) else { return Ok(None) };
-            Ok(inbox::page(connection, &filter, None, 2)?.into_iter().map(|row| row.id).find(|other| *other != id))
+            let rows = inbox::page(connection, &filter, None, LIST_PAGE)?;
+            let below = rows.iter().position(|row| row.id == id).map_or(0, |at| at + 1);
+            let wanted = |row: &&inbox::Listed| row.id != id && row.resolved_at.is_none() && (row.handler == "user" || row.waiting_since_at.is_some() || row.unread > 0);
+            Ok(rows[below..].iter().find(wanted).or_else(|| rows.iter().find(wanted)).map(|row| row.id))
         })
         .await?;
+    let and = done.map_or_else(String::new, |done| format!("undo={done}"));
     Ok(match next {
-        Some(next) => back(next, Some(qs), ""),
-        None => see(&format!("/chats?{qs}")),
+        Some(next) => back(next, Some(qs), &and),
+        None => see(&format!("/chats?{qs}{}{and}", if qs.is_empty() || and.is_empty() { "" } else { "&" })),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Contacts: the list with search, segment and bulk edit; one contact with everything that is known and happened; merging.
 
-use super::{Refusal, Visitor, enter, see};
+use super::{Form, Refusal, Visitor, enter, see};
 use crate::app::App;
 use crate::db::StoreError;
 use crate::kernel::phone::Phone;
@@ -9,7 +9,6 @@ use crate::people::label::{self, LabelError};
 use crate::people::segment::{self, SegmentError};
 use crate::people::{identity, merge, purchase, search, timeline};
 use crate::web::policy::Action;
-use axum::Form;
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -107,6 +106,7 @@ async fn page(app: &Arc<App>, visitor: &Visitor, status: u16, id: i64, typed: Va
                     let mut alike = Vec::new();
                     for other in search::contacts(connection, name, 6)? {
                         if other != found.id
+                            && contact::seen_by(connection, other, &scope)?
                             && let Some(other) = contact::find(connection, other)?
                         {
                             alike.push(json!({"id": other.id, "name": other.name, "phone": other.phone}));
@@ -173,14 +173,16 @@ pub struct Deed {
 pub async fn act(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<i64>, Form(deed): Form<Deed>) -> Result<Response, Refusal> {
     let visitor = enter(&app, &headers, Action::EditContacts).await?;
     visitor.check(&headers, &deed.csrf)?;
-    let (actor, may_make, what) = (visitor.actor(), visitor.may(Action::EditLabels), deed.what.clone());
+    let (actor, what, scope) = (visitor.actor(), deed.what.clone(), visitor.scope());
     let done = app
         .store
         .write(move |tx| -> Result<(), ContactError> {
+            let seen = |id: i64| -> Result<i64, ContactError> { if contact::seen_by(tx, id, &scope)? { Ok(id) } else { Err(ContactError::NoSuchContact) } };
+            seen(id)?;
             match what.as_str() {
-                "merge" => merge::by_hand(tx, id, other(tx, &deed.with)?, &actor),
-                "undo" => merge::undo(tx, deed.with.parse().map_err(|_| ContactError::NoSuchContact)?, &actor).map(drop),
-                "label" | "unlabel" => put_label(tx, id, &deed.with, what == "label", may_make, &actor),
+                "merge" => merge::by_hand(tx, id, seen(other(tx, &deed.with)?)?, &actor),
+                "undo" => merge::undo(tx, merge::of(tx, id, &deed.with)?, &actor).map(drop),
+                "label" | "unlabel" => put_label(tx, id, &deed.with, what == "label", &actor),
                 _ => Err(ContactError::NoSuchContact),
             }
         })
@@ -208,10 +210,10 @@ fn other(tx: &crate::db::writer::Tx<'_>, typed: &str) -> Result<i64, ContactErro
     }
 }
 
-fn put_label(tx: &crate::db::writer::Tx<'_>, contact_id: i64, name: &str, added: bool, may_make: bool, actor: &str) -> Result<(), ContactError> {
+fn put_label(tx: &crate::db::writer::Tx<'_>, contact_id: i64, name: &str, added: bool, actor: &str) -> Result<(), ContactError> {
     let label = match label::named(tx, name)? {
         Some(label) => Ok(label),
-        None if added && may_make => label::create(tx, name, None, actor),
+        None if added => label::create(tx, name, None, actor),
         None => Err(LabelError::NoSuchLabel),
     };
     match label.and_then(|label| label::set(tx, contact_id, label.id, added, "dashboard", actor)) {
@@ -227,7 +229,7 @@ pub async fn bulk(State(app): State<Arc<App>>, headers: HeaderMap, Form(sent): F
     let first = |name: &str| sent.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str()).to_owned();
     visitor.check(&headers, &first("csrf"))?;
     let ids: Vec<i64> = sent.iter().filter(|(key, _)| key == "id").filter_map(|(_, value)| value.parse().ok()).take(BULK).collect();
-    let (actor, may_make, what, with, n, scope) = (visitor.actor(), visitor.may(Action::EditLabels), first("what"), first("with"), ids.len(), visitor.scope());
+    let (actor, what, with, n, scope) = (visitor.actor(), first("what"), first("with"), ids.len(), visitor.scope());
     let done = app
         .store
         .write(move |tx| -> Result<(), ContactError> {
@@ -236,7 +238,7 @@ pub async fn bulk(State(app): State<Arc<App>>, headers: HeaderMap, Form(sent): F
                     return Err(ContactError::NoSuchContact);
                 }
                 match what.as_str() {
-                    "label" | "unlabel" => put_label(tx, *id, &with, what == "label", may_make, &actor)?,
+                    "label" | "unlabel" => put_label(tx, *id, &with, what == "label", &actor)?,
                     "active" | "inactive" | "auto" => contact::edit(tx, *id, &Change { status: Some(what.clone()), ..Change::default() }, &actor)?,
                     _ => return Err(ContactError::NoSuchContact),
                 }

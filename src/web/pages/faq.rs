@@ -1,12 +1,11 @@
 //! Questions and answers: the list by topic, the form of one, and a box to try what the bot would find.
 
-use super::{Refusal, Visitor, enter, see};
+use super::{Form, Refusal, Visitor, enter, see};
 use crate::app::App;
 use crate::chat::faq::{self, Faq, FaqError, TOPICS};
 use crate::db::StoreError;
 use crate::insight::questions;
 use crate::web::policy::Action;
-use axum::Form;
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;

@@ -33,8 +33,12 @@ pub async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Response {
 
 /// A file by its row; images, sound, video and PDF in the page, the rest as a download.
 pub async fn media(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<i64>) -> Result<Response, Refusal> {
-    enter(&app, &headers, Action::View).await?;
-    let found = app.store.read(move |connection| media::find(connection, id)).await?.ok_or(Refusal::NotFound)?;
+    let scope = enter(&app, &headers, Action::View).await?.scope();
+    let found = app
+        .store
+        .read(move |connection| -> Result<_, StoreError> { Ok(if media::seen_by(connection, id, &scope)? { media::find(connection, id)? } else { None }) })
+        .await?
+        .ok_or(Refusal::NotFound)?;
     let sha = found.sha256.filter(|_| found.state == "ready").ok_or(Refusal::NotFound)?;
     let path = media::path(&app.store.dir, &sha);
     let bytes = tokio::task::spawn_blocking(move || std::fs::read(path)).await.ok().and_then(Result::ok).ok_or(Refusal::NotFound)?;

@@ -1,13 +1,12 @@
 //! Keyword flows: the list, and the tree of one with its words, counts, draft and published form. The whole tree is one
 //! form, so that nothing typed is lost when a branch is added or taken away.
 
-use super::{Refusal, Visitor, enter, see};
+use super::{Form, Refusal, Visitor, enter, see};
 use crate::app::App;
 use crate::bot::flow::{Flow, Node};
 use crate::chat::flow::{self, FlowError};
 use crate::db::StoreError;
 use crate::web::policy::Action;
-use axum::Form;
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;

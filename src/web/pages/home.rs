@@ -1,13 +1,13 @@
 //! Beranda: what needs me now, today's figures, the funnel, number health, the next departures; the first-run checklist.
 
-use super::{Refusal, enter, see};
+use super::{Form, Refusal, enter, see};
 use crate::app::App;
+use crate::chat::inbox::{self, Scope};
 use crate::chat::{channel, promise};
 use crate::db::StoreError;
 use crate::insight::figures;
 use crate::kernel::date;
 use crate::web::policy::Action;
-use axum::Form;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -30,6 +30,7 @@ pub async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Res
     let yesterday = (today - chrono::Duration::days(1)).to_string();
     let cap = settings.int("queue.daily_new_contacts");
     let provider = settings.text("whatsapp.provider").to_owned();
+    let scope = visitor.scope();
     let configured = !settings.text("waha.url").is_empty();
     let mut values = app
         .store
@@ -41,14 +42,18 @@ pub async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Res
             let packages: i64 = connection.query_row("SELECT count(*) FROM package", [], |row| row.get(0))?;
             let messages: i64 = connection.query_row("SELECT EXISTS (SELECT 1 FROM message)", [], |row| row.get(0))?;
             let users: i64 = connection.query_row("SELECT count(*) FROM user WHERE disabled_at IS NULL", [], |row| row.get(0))?;
+            let mut promises = promise::due(connection, &today.to_string(), MOST_PROMISES)?;
+            if scope != Scope::All {
+                promises.retain(|task| inbox::one(connection, task.conversation_id, &scope).is_ok_and(|row| row.is_some()));
+            }
             let incoming = figures::series(connection, "in", today, SPARK_DAYS)?;
             Ok(json!({
-                "needs": figures::needs(connection)?,
+                "needs": figures::needs(connection, &scope)?,
                 "today": {"in": n(&day, "in"), "in_before": n(&before, "in"), "bot": n(&day, "out.bot"), "people": n(&day, "out.user") + n(&day, "out.phone"),
                           "new": n(&day, "conversations.new"), "new_before": n(&before, "conversations.new"), "sent": sent, "failed": failed, "duplicates": n(&day, "duplicates"),
                           "ignored": day.iter().filter(|(name, _)| name.starts_with("ignored.")).map(|(_, n)| n).sum::<i64>(), "first_contacts": n(&day, "first_contacts")},
                 "spark": sparkline(&incoming), "funnel": figures::phases(connection)?, "departures": figures::departures(connection, &today.to_string(), 4)?,
-                "promises": promise::due(connection, &today.to_string(), MOST_PROMISES)?, "day": today.to_string(), "channels": channel::list(connection)?, "has_packages": packages > 0, "has_messages": messages > 0, "has_team": users > 1,
+                "promises": promises, "day": today.to_string(), "channels": channel::list(connection)?, "has_packages": packages > 0, "has_messages": messages > 0, "has_team": users > 1,
             }))
         })
         .await?;

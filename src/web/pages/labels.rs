@@ -1,12 +1,13 @@
 //! Labels: make, rename, recolour, take out of use; a segment counted as it is typed; what happened to them; how the phones agree.
 
-use super::{Refusal, enter, see};
+use super::{Form, Refusal, enter, see};
 use crate::app::App;
+use crate::chat::inbox::Scope;
 use crate::db::StoreError;
+use crate::people::contact;
 use crate::people::label::{self, LabelError};
 use crate::people::segment::{self, SegmentError};
 use crate::web::policy::Action;
-use axum::Form;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -25,13 +26,16 @@ pub struct LabelQuery {
 }
 
 async fn page(app: &Arc<App>, visitor: &super::Visitor, status: u16, query: LabelQuery, wrong: Option<&str>, typed: Value) -> Result<Response, Refusal> {
-    let now_ms = app.now_ms();
+    let (now_ms, scope) = (app.now_ms(), visitor.scope());
     let expr = query.expr.clone().filter(|expr| !expr.trim().is_empty());
     let values = app
         .store
         .read(move |connection| -> Result<Value, StoreError> {
-            let history = label::history(connection, None, query.before, PAGE)?;
+            let mut history = label::history(connection, None, query.before, PAGE)?;
             let next = history.last().filter(|_| history.len() == PAGE).map(|(id, _)| *id);
+            if scope != Scope::All {
+                history.retain(|(_, event)| contact::seen_by(connection, event.contact_id, &scope).unwrap_or(false));
+            }
             let segment = match &expr {
                 Some(expr) => match segment::count(connection, expr, now_ms) {
                     Ok((count, opted_out)) => json!({"expr": expr, "count": count, "opted_out": opted_out}),

@@ -1,10 +1,9 @@
 //! Signing in and out.
 
-use super::{Refusal, see};
+use super::{Form, Refusal, see};
 use crate::app::App;
 use crate::people::user;
 use crate::web::{session, view};
-use axum::Form;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};

@@ -33,7 +33,7 @@ use crate::db::StoreError;
 use crate::kernel::language::Language;
 use crate::people::user::Session;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
@@ -183,6 +183,18 @@ fn notice(status: u16, which: &str) -> Response {
 pub async fn not_found(State(_): State<Arc<App>>, headers: HeaderMap, uri: axum::http::Uri) -> Response {
     let wants_json = uri.path().starts_with("/api/") || headers.get(header::ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"application/json"));
     if wants_json { super::error::ApiError::new(404, "not_found", "there is nothing at this address").into_response() } else { notice(404, "notfound") }
+}
+
+/// A form's fields. One that does not hold them did not come from our pages.
+pub struct Form<T>(pub T);
+
+impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequest<S> for Form<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        let axum::Form(fields) = axum::Form::from_request(request, state).await.map_err(|_| Refusal::Foreign)?;
+        Ok(Self(fields))
+    }
 }
 
 /// Who is here, if he may do `action`.

@@ -1,6 +1,6 @@
 //! Packages: the list, the form, quota, and the files the bot sends. The form shows what the bot will say from it.
 
-use super::{Refusal, Visitor, enter, see};
+use super::{Form, Refusal, Visitor, enter, see};
 use crate::app::App;
 use crate::bot::reply::Recipe;
 use crate::chat::media;
@@ -9,7 +9,6 @@ use crate::kernel::language::Language;
 use crate::kernel::{rupiah, text};
 use crate::travel::package::{self, Availability, NewMedia, Package, PackageError};
 use crate::web::policy::Action;
-use axum::Form;
 use axum::extract::{Multipart, Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;

@@ -1,6 +1,6 @@
 //! The one who is signed in: language, theme, password, second factor, sessions, and whether he is away.
 
-use super::{Refusal, enter, see};
+use super::{Form, Refusal, enter, see};
 use crate::app::App;
 use crate::db::StoreError;
 use crate::kernel::language::Language;
@@ -8,7 +8,6 @@ use crate::kernel::totp;
 use crate::people::user::{self, UserError};
 use crate::web::policy::Action;
 use crate::web::session;
-use axum::Form;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;

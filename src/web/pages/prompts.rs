@@ -1,14 +1,13 @@
 //! What the bot is told: five blocks with their versions, what is in force since when and what came of it; a new version
 //! with its difference to the present one, at once or at a set time; one tap back.
 
-use super::{Refusal, enter, see};
+use super::{Form, Refusal, enter, see};
 use crate::app::App;
 use crate::bot::proposal;
 use crate::chat::prompt::{self, BLOCKS, PromptError};
 use crate::db::StoreError;
 use crate::kernel::{date, diff};
 use crate::web::policy::Action;
-use axum::Form;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;

@@ -1,13 +1,12 @@
 //! The outbox and its dead letters: what waits, what went wrong in plain words, Retry and Discard.
 
-use super::{Refusal, enter, see};
+use super::{Form, Refusal, enter, see};
 use crate::app::{App, LineState};
 use crate::chat::{intake, outbox, quarantine};
 use crate::db::StoreError;
 use crate::web::api::webhook;
 use crate::web::policy::Action;
 use crate::worker::reconcile;
-use axum::Form;
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -27,7 +26,7 @@ pub struct QueueQuery {
 }
 
 const ROW: &str = "SELECT o.id, o.conversation_id, o.state, o.attempts, o.last_cause, o.due_at, o.sent_at, o.created_at, m.kind, m.text, m.author, o.priority, o.channel_id,
-    ifnull(c.name, (SELECT '+' || value FROM identity i WHERE i.contact_id = c.id AND i.kind = 'phone' LIMIT 1)) FROM outbox o JOIN message m ON m.id = o.message_id
+    ifnull(c.name, (SELECT '+' || value FROM identity i WHERE i.contact_id = c.id AND i.kind = 'phone' LIMIT 1)), v.held_by FROM outbox o JOIN message m ON m.id = o.message_id
     JOIN conversation v ON v.id = o.conversation_id JOIN contact c ON c.id = v.contact_id";
 
 /// The page.
@@ -39,7 +38,7 @@ pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap, Query(query):
         Some("unread") if visitor.may(Action::Administer) => "unread",
         _ => "dead",
     };
-    let before = query.before.unwrap_or(i64::MAX);
+    let (before, scope) = (query.before.unwrap_or(i64::MAX), visitor.scope());
     let now_process = app.store.clock.process_ms();
     let (mut rows, counts) = app
         .store
@@ -62,7 +61,7 @@ pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap, Query(query):
                         "id": row.get::<_, i64>(0)?, "conversation_id": row.get::<_, i64>(1)?, "state": row.get::<_, String>(2)?, "attempts": row.get::<_, i64>(3)?,
                         "cause": row.get::<_, Option<String>>(4)?, "wait_s": ((row.get::<_, i64>(5)? - now_process) / 1000).max(0), "sent_at": row.get::<_, Option<i64>>(6)?,
                         "created_at": row.get::<_, i64>(7)?, "kind": row.get::<_, String>(8)?, "text": text.map(|text| crate::kernel::text::preview(&text, 140)),
-                        "author": row.get::<_, String>(10)?, "priority": row.get::<_, i64>(11)?, "name": row.get::<_, Option<String>>(13)?, "channel_id": row.get::<_, i64>(12)?,
+                        "author": row.get::<_, String>(10)?, "priority": row.get::<_, i64>(11)?, "name": row.get::<_, Option<String>>(13)?, "held_by": row.get::<_, Option<String>>(14)?, "channel_id": row.get::<_, i64>(12)?,
                     }))
                 })?
                 .collect::<Result<Vec<_>, _>>()?
@@ -77,6 +76,7 @@ pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap, Query(query):
         })
         .await?;
     let next = rows.last().filter(|_| rows.len() as i64 == PAGE).map(|row| row["id"].clone());
+    rows.retain(|row| scope.sees(row["held_by"].as_str()));
     let open: Vec<(i64, LineState)> = app.lines.lock().unwrap_or_else(PoisonError::into_inner).iter().filter(|(_, line)| line.open).map(|(id, line)| (*id, line.clone())).collect();
     // a row that was never tried waits for its gateway, for the gateway's reason
     for row in rows.iter_mut().filter(|row| row["state"] == "due" && row["cause"].is_null()) {

@@ -1,13 +1,12 @@
 //! The replay lab's pages: ask for a replay of a draft block, watch it, look at what differs, publish when its gates hold.
 
-use super::{Refusal, enter, see};
+use super::{Form, Refusal, enter, see};
 use crate::app::App;
 use crate::chat::prompt::{self, BLOCKS, PromptError};
 use crate::chat::replay_run;
 use crate::db::StoreError;
 use crate::kernel::diff;
 use crate::web::policy::Action;
-use axum::Form;
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;

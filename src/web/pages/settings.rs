@@ -1,10 +1,9 @@
 //! Settings, grouped; secrets are never shown again.
 
-use super::{Refusal, enter, see};
+use super::{Form, Refusal, enter, see};
 use crate::app::App;
 use crate::db::setting::{self, Kind, SettingError};
 use crate::web::policy::Action;
-use axum::Form;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;

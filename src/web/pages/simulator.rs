@@ -1,14 +1,13 @@
 //! The phone simulator: anybody may play the customer against the live rules. What is written goes through the real
 //! webhook, turn and queue; nothing leaves for WhatsApp.
 
-use super::{Refusal, Visitor, enter, see};
+use super::{Form, Refusal, Visitor, enter, see};
 use crate::app::App;
 use crate::chat::channel::SIMULATOR;
 use crate::chat::{channel, thread};
 use crate::db::StoreError;
 use crate::web::policy::Action;
 use crate::worker::simulator;
-use axum::Form;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;

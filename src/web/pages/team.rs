@@ -1,10 +1,9 @@
 //! The team: who logs in, with which role; letting people in and out.
 
-use super::{Refusal, enter, see};
+use super::{Form, Refusal, enter, see};
 use crate::app::App;
 use crate::people::user::{self, Role, UserError};
 use crate::web::policy::{self, Action};
-use axum::Form;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;

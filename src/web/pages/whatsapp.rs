@@ -1,6 +1,6 @@
 //! Connecting WhatsApp: address and key of WAHA, test, session with our webhook and HMAC key, QR and pairing code.
 
-use super::{Refusal, enter, see};
+use super::{Form, Refusal, enter, see};
 use crate::app::App;
 use crate::chat::channel;
 use crate::cli::doctor::webhook_url;
@@ -10,7 +10,6 @@ use crate::kernel::ids;
 use crate::kernel::phone::Phone;
 use crate::web::policy::Action;
 use crate::wire::waha_api::{Waha, WahaError, has_webhook};
-use axum::Form;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
