@@ -2,15 +2,13 @@
 
 use super::{Desk, progress::Progress};
 use crate::chat::faq::{self, Faq, FaqError};
-use crate::chat::inbound::Party;
 use crate::db::writer::Tx;
 use crate::db::{DataDir, StoreError};
 use crate::growth::campaign;
-use crate::kernel::phone::Phone;
+use crate::kernel::table::{self, words};
 use crate::kernel::{rupiah, text};
-use crate::people::contact::{self, NameSource};
-use crate::people::identity;
 use crate::people::purchase::{self, Purchase};
+use crate::people::roster::{self, Person};
 use crate::travel::package::{self, Package};
 use anyhow::{Context, bail};
 use chrono::NaiveDate;
@@ -25,7 +23,7 @@ pub enum What {
     Packages,
     /// code, name, package_code, source
     Campaigns,
-    /// phone, name, email, address
+    /// phone, name, email, address, interest, labels (several with ;)
     Contacts,
     /// key, topic, question, variants, answer, answer_en, status (JSON, as `export faq --format jsonl` writes it)
     Faq,
@@ -39,7 +37,7 @@ impl What {
         match self {
             Self::Packages => Package::FIELDS,
             Self::Campaigns => &["code", "name", "package_code", "source"],
-            Self::Contacts => &["phone", "contact_phone", "name", "email", "address"],
+            Self::Contacts => roster::COLUMNS,
             Self::Faq => &["key", "topic", "question", "variants", "answer", "answer_en", "status", "said", "updated_at", "updated_by"],
             Self::Purchases => &["phone", "contact_phone", "name", "email", "address", "product", "quantity", "price_idr", "bought_on", "date"],
         }
@@ -84,13 +82,6 @@ enum Row {
     Contact(Person),
     Question(Box<Faq>),
     Purchase { person: Person, product: String, quantity: i64, price_idr: i64, bought_on: String },
-}
-
-struct Person {
-    phone: Phone,
-    name: Option<String>,
-    email: Option<String>,
-    address: Option<String>,
 }
 
 /// Does it: a line per row that is wrong, then how many are new, changed, the same.
@@ -161,7 +152,7 @@ fn read_rows(file: &Path) -> anyhow::Result<Vec<(usize, Map<String, Value>)>> {
     let Ok(whole) = std::str::from_utf8(&bytes) else { bail!("{} is not UTF-8 text; save it as \"CSV UTF-8\"", file.display()) };
     let whole = whole.trim_start_matches('\u{feff}');
     let is_json = file.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("json")) || whole.trim_start().starts_with(['[', '{']);
-    let rows = if is_json { json_rows(whole)? } else { csv_rows(whole)? };
+    let rows = if is_json { json_rows(whole)? } else { table::read(whole).map_err(|problem| anyhow::anyhow!(problem))? };
     anyhow::ensure!(!rows.is_empty(), "{} holds no rows", file.display());
     anyhow::ensure!(rows.len() <= MAX_ROWS, "{} holds more than {MAX_ROWS} rows; split it", file.display());
     Ok(rows)
@@ -184,39 +175,6 @@ fn json_rows(whole: &str) -> anyhow::Result<Vec<(usize, Map<String, Value>)>> {
             _ => bail!("row {} is not an object", at + 1),
         })
         .collect()
-}
-
-fn csv_rows(whole: &str) -> anyhow::Result<Vec<(usize, Map<String, Value>)>> {
-    // the reader would take the rest of the file as one cell and say nothing
-    anyhow::ensure!(whole.matches('"').count().is_multiple_of(2), "a quote (\") is opened and never closed: the file seems cut off; export it again");
-    let first = whole.lines().next().unwrap_or("");
-    let comma = if first.matches(';').count() > first.matches(',').count() { b';' } else { b',' };
-    let mut reader = csv::ReaderBuilder::new().delimiter(comma).flexible(true).trim(csv::Trim::All).from_reader(whole.as_bytes());
-    let names: Vec<String> = reader.headers()?.iter().map(|name| name.to_lowercase().replace(' ', "_")).collect();
-    let mut rows = Vec::new();
-    for record in reader.records() {
-        let record = record.context("the CSV is broken")?;
-        let line = record.position().map_or(0, |position| position.line() as usize);
-        let row: Map<String, Value> = names
-            .iter()
-            .zip(record.iter())
-            .filter(|(_, cell)| !cell.is_empty())
-            // a leading ' is how exports keep spreadsheets from running a cell
-            .map(|(name, cell)| (name.clone(), Value::String(cell.strip_prefix('\'').filter(|rest| rest.starts_with(['=', '+', '-', '@'])).unwrap_or(cell).to_owned())))
-            .collect();
-        if !row.is_empty() {
-            rows.push((line, row));
-        }
-    }
-    Ok(rows)
-}
-
-fn words(row: &Map<String, Value>, name: &str) -> Option<String> {
-    match row.get(name)? {
-        Value::String(words) => Some(words.trim().to_owned()).filter(|words| !words.is_empty()),
-        Value::Number(n) => Some(n.to_string()),
-        _ => None,
-    }
 }
 
 fn money(row: &Map<String, Value>, name: &str) -> Result<i64, String> {
@@ -250,7 +208,7 @@ fn check(what: What, row: &Map<String, Value>) -> Result<Row, String> {
             ["said", "updated_at", "updated_by", "id"].iter().for_each(|own| drop(row.remove(*own)));
             serde_json::from_value(Value::Object(row)).map(|faq| Row::Question(Box::new(faq))).map_err(|error| error.to_string())
         }
-        What::Contacts => Ok(Row::Contact(person(row)?)),
+        What::Contacts => Ok(Row::Contact(roster::read(row)?)),
         What::Purchases => {
             let quantity: i64 = words(row, "quantity").map_or(Ok(1), |n| n.parse().map_err(|_| format!("quantity: {n:?} is not a whole number")))?;
             if !(1..=10_000).contains(&quantity) {
@@ -259,15 +217,9 @@ fn check(what: What, row: &Map<String, Value>) -> Result<Row, String> {
             let bought_on = words(row, "bought_on").or_else(|| words(row, "date")).ok_or("bought_on is missing")?;
             bought_on.parse::<NaiveDate>().map_err(|_| format!("bought_on: {bought_on:?} is not a date YYYY-MM-DD"))?;
             let product = words(row, "product").ok_or("product is missing")?;
-            Ok(Row::Purchase { person: person(row)?, product: text::clean(&product, 300), quantity, price_idr: money(row, "price_idr")?, bought_on })
+            Ok(Row::Purchase { person: roster::read(row)?, product: text::clean(&product, 300), quantity, price_idr: money(row, "price_idr")?, bought_on })
         }
     }
-}
-
-fn person(row: &Map<String, Value>) -> Result<Person, String> {
-    let given = words(row, "phone").or_else(|| words(row, "contact_phone")).ok_or("phone is missing")?;
-    let phone = Phone::parse(&given).ok_or_else(|| format!("phone: {given:?} is not a phone number"))?;
-    Ok(Person { phone, name: words(row, "name").and_then(|name| text::clean_name(&name)), email: words(row, "email"), address: words(row, "address") })
 }
 
 fn check_package(row: &Map<String, Value>) -> Result<Row, String> {
@@ -310,21 +262,10 @@ fn put(tx: &Tx<'_>, row: &Row) -> Result<bool, StoreError> {
             FaqError::Db(error) => error,
             invalid => StoreError::Unavailable(format!("{}: {invalid}", faq.key)),
         }),
-        Row::Contact(person) => put_person(tx, person).map(|(_, new)| new),
+        Row::Contact(person) => roster::put(tx, person, "cli").map(|(_, new)| new),
         Row::Purchase { person, product, quantity, price_idr, bought_on } => {
-            let (contact_id, _) = put_person(tx, person)?;
+            let (contact_id, _) = roster::put(tx, person, "cli")?;
             purchase::add(tx, &Purchase { contact_id, product: product.clone(), quantity: *quantity, price_idr: *price_idr, bought_on: bought_on.clone() })
         }
     }
-}
-
-fn put_person(tx: &Tx<'_>, person: &Person) -> Result<(i64, bool), StoreError> {
-    let before: i64 = tx.query_row("SELECT count(*) FROM identity WHERE kind = 'phone' AND channel_id = 0 AND value = ?1", [person.phone.as_str()], |row| row.get(0))?;
-    let party = Party { chat_id: String::new(), phone: Some(person.phone.clone()), lid: None, push_name: None };
-    let id = identity::resolve(tx, 0, &party)?;
-    if let Some(name) = &person.name {
-        contact::rename(tx, id, name, NameSource::Import)?;
-    }
-    tx.execute("UPDATE contact SET email = ifnull(?2, email), address = ifnull(?3, address) WHERE id = ?1", (id, &person.email, &person.address))?;
-    Ok((id, before == 0))
 }

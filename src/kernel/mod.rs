@@ -9,5 +9,6 @@ pub mod ids;
 pub mod language;
 pub mod phone;
 pub mod rupiah;
+pub mod table;
 pub mod text;
 pub mod totp;

@@ -7,6 +7,7 @@ pub mod label;
 pub mod merge;
 pub mod purchase;
 pub mod push;
+pub mod roster;
 pub mod search;
 pub mod segment;
 pub mod timeline;

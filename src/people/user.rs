@@ -417,3 +417,40 @@ pub fn check_factor(tx: &Tx<'_>, id: i64, typed: &str, now_s: i64) -> Result<boo
     }
     Ok(step.is_some())
 }
+
+/// How somebody shares in the dealing of chats.
+#[derive(Clone, Debug, Serialize)]
+pub struct Duty {
+    /// User.
+    pub user_id: i64,
+    /// Chats are dealt to him.
+    pub takes_chats: bool,
+    /// Open chats at the most; none: as for everybody.
+    pub chat_cap: Option<i64>,
+    /// His own hours, as JSON; none: the office's.
+    pub shift: Option<String>,
+    /// A page of his is open.
+    pub online: bool,
+    /// Said that he is away.
+    pub away: bool,
+    /// Open chats he has.
+    pub open: i64,
+}
+
+/// Everybody's duty.
+pub fn duties(connection: &Connection) -> Result<Vec<Duty>, StoreError> {
+    let mut query = connection.prepare_cached(
+        "SELECT u.id, u.takes_chats, u.chat_cap, u.shift, u.online_at IS NOT NULL, u.away_at IS NOT NULL,
+         (SELECT count(*) FROM conversation v WHERE v.is_human = 1 AND v.held_by = 'user:' || u.id AND v.resolved_at IS NULL) FROM user u ORDER BY u.id",
+    )?;
+    let rows = query.query_map([], |row| {
+        Ok(Duty { user_id: row.get(0)?, takes_chats: row.get(1)?, chat_cap: row.get(2)?, shift: row.get(3)?, online: row.get(4)?, away: row.get(5)?, open: row.get(6)? })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Sets it. `shift` is JSON that was checked.
+pub fn set_duty(tx: &Tx<'_>, actor: &str, user_id: i64, takes_chats: bool, chat_cap: Option<i64>, shift: Option<&str>) -> Result<(), StoreError> {
+    tx.execute("UPDATE user SET takes_chats = ?2, chat_cap = ?3, shift = ?4 WHERE id = ?1", (user_id, takes_chats, chat_cap, shift))?;
+    tx.audit(actor, "user.duty", &format!("user:{user_id}"), shift.unwrap_or(""))
+}

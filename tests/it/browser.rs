@@ -150,6 +150,7 @@ fn every_page_fits_a_phone_and_a_desktop() {
             "/contacts/1",
             "/labels",
             "/canned",
+            "/contacts/import",
             "/access",
             &format!("/chats/{conversation}"),
             "/packages",

@@ -65,7 +65,8 @@ impl Browserless {
     }
 }
 
-const PAGES: [&str; 29] = [
+const PAGES: [&str; 30] = [
+    "/contacts/import",
     "/",
     "/chats",
     "/chats?tab=unclaimed&sort=longest",

@@ -187,3 +187,43 @@ fn a_page_tells_the_others_who_looks_and_who_types() {
     hear("left");
     assert!(!page.get(&app, "/chats/conv_1").1.contains("sedang mengetik"));
 }
+
+#[test]
+fn a_list_is_looked_through_before_it_is_written_and_leaves_again_as_a_file() {
+    let app = Kafilah::start();
+    let page = crate::pages::Browserless::login(&app, crate::support::EMAIL, crate::support::PASSWORD);
+    let hand_in = |list: &str, confirmed: bool| {
+        let part = |name: &str, value: &str| format!("--x\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+        let mut body = part("csrf", &page.csrf(&app)) + &part("list", list);
+        if confirmed {
+            body += &part("confirmed", "1");
+        }
+        page.post_raw(&app, "/contacts/import", "multipart/form-data; boundary=x", (body + "--x--\r\n").as_bytes())
+    };
+    let wrong = "phone;name;labels\n081234567890;Bu Siti;Grade A\nbukan nomor;Pak X;\n";
+    assert_eq!(hand_in(wrong, false), 200);
+    assert_eq!(hand_in(wrong, true), 200, "a list with a wrong row is shown again, not written");
+    assert_eq!(app.export("contacts").len(), 0);
+    let right = "phone;name;labels;interest\n081234567890;Bu Siti;Grade A; Reguler\n081234567891;Pak Budi;;VIP\n";
+    assert_eq!(hand_in(right, false), 200);
+    assert_eq!(app.export("contacts").len(), 0, "looking writes nothing");
+    assert_eq!(hand_in(right, true), 303);
+    assert_eq!(hand_in(right, true), 303, "twice is once");
+    let contacts = app.export("contacts");
+    assert_eq!(contacts.len(), 2);
+    assert_eq!((contacts[0]["name"].as_str(), contacts[0]["labels"].as_str(), contacts[0]["name_source"].as_str()), (Some("Bu Siti"), Some("Grade A"), Some("import")));
+    assert_eq!(hand_in("", false), 422);
+    let (status, csv) = page.get(&app, "/export/contacts");
+    assert!(status == 200 && csv.contains("+6281234567890") && csv.lines().count() == 3, "{csv}");
+    assert_eq!(page.get(&app, "/export/label-events?format=xlsx").0, 200);
+    assert_eq!(page.get(&app, "/export/messages").0, 404);
+    let (_, audience) = page.get(&app, "/export/custom-audience?expr=%22Grade+A%22");
+    assert!(audience.lines().count() == 2 && !audience.contains("62812"), "{audience}");
+    // hours of one's own, and days off
+    agent(&app, "Rina", "cs");
+    assert_eq!(page.post(&app, "/team/duty", &[("user", "2"), ("takes", "1"), ("cap", "5"), ("from", "09:00"), ("until", "15:00"), ("days", "1-5")]).0, 303);
+    assert_eq!(page.post(&app, "/team/duty", &[("user", "2"), ("from", "25:00"), ("until", "15:00")]).0, 422);
+    assert!(page.get(&app, "/team").1.contains("value=\"09:00\""));
+    assert_eq!(page.post(&app, "/settings/holidays", &[("day", "2027-03-20"), ("name", "Idul Fitri")]).0, 303);
+    assert!(page.get(&app, "/settings").1.contains("Idul Fitri"));
+}

@@ -3,15 +3,20 @@
 use super::{Form, Refusal, Visitor, enter, see};
 use crate::app::App;
 use crate::db::StoreError;
+use crate::db::readers;
+use crate::insight::audience;
+use crate::insight::export::{self, Format, Span};
 use crate::kernel::phone::Phone;
+use crate::kernel::table;
 use crate::people::contact::{self, Change, Contact, ContactError};
 use crate::people::label::{self, LabelError};
+use crate::people::roster::{self, Person};
 use crate::people::segment::{self, SegmentError};
 use crate::people::{identity, merge, purchase, search, timeline};
 use crate::web::policy::Action;
-use axum::extract::{Path, Query, State};
-use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::extract::{Multipart, Path, Query, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
@@ -281,4 +286,118 @@ pub async fn save_field(State(app): State<Arc<App>>, headers: HeaderMap, Form(fo
         Err(ContactError::Db(error)) => Err(error.into()),
         Err(_) => Err(Refusal::Notice(422, "field")),
     }
+}
+
+/// Largest list, bytes and rows: the preview keeps it in the page until it is confirmed.
+pub const MAX_LIST: usize = 4 << 20;
+const MAX_ROWS: usize = 20_000;
+/// Rows and mistakes shown before.
+const SHOWN: usize = 20;
+
+/// Where a list is handed in.
+pub async fn import_form(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Refusal> {
+    let visitor = enter(&app, &headers, Action::EditContacts).await?;
+    Ok(visitor.page(200, "import.html", "contacts", json!({"columns": roster::COLUMNS})).await)
+}
+
+/// Looks through a list and shows what it would do; writes it when it is confirmed, all or nothing.
+pub async fn import(State(app): State<Arc<App>>, headers: HeaderMap, mut form: Multipart) -> Result<Response, Refusal> {
+    let visitor = enter(&app, &headers, Action::EditContacts).await?;
+    let (mut csrf, mut list, mut confirmed) = (String::new(), String::new(), false);
+    while let Some(part) = form.next_field().await.map_err(|_| Refusal::Notice(413, "file"))? {
+        match part.name().unwrap_or("") {
+            "csrf" => csrf = part.text().await.map_err(|_| Refusal::Foreign)?,
+            "confirmed" => confirmed = part.text().await.is_ok(),
+            "list" | "file" => {
+                let bytes = part.bytes().await.map_err(|_| Refusal::Notice(413, "file"))?;
+                if !bytes.is_empty() {
+                    list = String::from_utf8(bytes.to_vec()).map_err(|_| Refusal::Notice(422, "utf8"))?;
+                }
+            }
+            _ => {}
+        }
+    }
+    visitor.check(&headers, &csrf)?;
+    let rows = match table::read(list.trim_start_matches('\u{feff}')) {
+        Ok(rows) if !rows.is_empty() && rows.len() <= MAX_ROWS => rows,
+        _ => return Err(Refusal::Notice(422, "list")),
+    };
+    let total = rows.len();
+    let read: Vec<(usize, Result<Person, String>)> = rows.iter().map(|(line, row)| (*line, roster::read(row))).collect();
+    let wrong: Vec<Value> = read.iter().filter_map(|(line, row)| row.as_ref().err().map(|why| json!({"line": line, "why": why}))).collect();
+    let people: Vec<Person> = read.into_iter().filter_map(|(_, row)| row.ok()).collect();
+    if confirmed && wrong.is_empty() {
+        let actor = visitor.actor();
+        let done = app.store.write(move |tx| -> Result<usize, StoreError> {
+            let new = people.iter().map(|person| roster::put(tx, person, &actor).map(|(_, new)| usize::from(new))).sum::<Result<usize, _>>()?;
+            tx.audit(&actor, "contacts.imported", "contacts", &json!({"rows": people.len(), "new": new}).to_string())?;
+            Ok(new)
+        });
+        done.await?;
+        return Ok(see(&format!("/contacts?done={total}")));
+    }
+    let first: Vec<Person> = people.iter().take(SHOWN).cloned().collect();
+    let (known, shown) = app
+        .store
+        .read(move |connection| -> Result<_, StoreError> {
+            let mut known = 0;
+            for person in &people {
+                known += usize::from(roster::known(connection, &person.phone)?.is_some());
+            }
+            let mut shown = Vec::new();
+            for person in &first {
+                shown.push(json!({"phone": person.phone.as_str(), "name": person.name, "email": person.email, "labels": person.labels.join(", "), "new": roster::known(connection, &person.phone)?.is_none()}));
+            }
+            Ok((known, shown))
+        })
+        .await?;
+    let right = total - wrong.len();
+    let values = json!({
+        "columns": roster::COLUMNS, "total": total, "wrong_count": wrong.len(), "wrong": wrong.into_iter().take(SHOWN).collect::<Vec<_>>(), "known": known, "new": right - known, "rows": shown, "list": list,
+    });
+    Ok(visitor.page(200, "import.html", "contacts", values).await)
+}
+
+/// Which file.
+#[derive(Deserialize, Default)]
+pub struct ExportQuery {
+    format: Option<String>,
+    expr: Option<String>,
+}
+
+/// Exports the team may take from a page.
+const EXPORTS: [&str; 5] = ["contacts", "conversations", "labels", "label-events", "custom-audience"];
+
+/// A file of contacts, conversations, labels or what happened to labels; hashes for an audience.
+pub async fn export(State(app): State<Arc<App>>, headers: HeaderMap, Path(what): Path<String>, Query(query): Query<ExportQuery>) -> Result<Response, Refusal> {
+    let visitor = enter(&app, &headers, Action::EditLabels).await?; // leaders: a whole list leaves the house
+    if !EXPORTS.contains(&what.as_str()) {
+        return Err(Refusal::NotFound);
+    }
+    let (format, extension) = if query.format.as_deref() == Some("xlsx") && what != "custom-audience" { (Format::Xlsx, "xlsx") } else { (Format::Csv, "csv") };
+    let (database, zone, now_ms, name) = (app.store.dir.database(), app.settings().zone, app.now_ms(), what.clone());
+    let expr = query.expr.filter(|expr| !expr.trim().is_empty());
+    let made = tokio::task::spawn_blocking(move || -> anyhow::Result<Vec<u8>> {
+        let reader = readers::open_reader(&database)?; // a long read of its own, so that no page waits for it
+        let mut out = Vec::new();
+        if what == "custom-audience" {
+            audience::write(&reader, expr.as_deref(), now_ms, &mut out)?;
+        } else if let Some(kind) = export::find(&what) {
+            export::write(&reader, kind, Span::ALL, zone, format, &mut out, &mut |_| {})?;
+        }
+        Ok(out)
+    })
+    .await;
+    let bytes = match made {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(error)) => {
+            tracing::info!(%error, "an export was not made");
+            return Err(Refusal::Notice(422, "export"));
+        }
+        Err(_) => return Err(Refusal::Notice(500, "broken")),
+    };
+    let (actor, detail, object) = (visitor.actor(), json!({"bytes": bytes.len()}).to_string(), format!("export:{name}"));
+    app.store.write(move |tx| tx.audit(&actor, "export.downloaded", &object, &detail)).await?;
+    let file = format!("attachment; filename=\"{name}-{}.{extension}\"", app.settings().day_of(now_ms));
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream".to_owned()), (header::CONTENT_DISPOSITION, file)], bytes).into_response())
 }

@@ -45,6 +45,7 @@ use tower_http::compression::CompressionLayer;
 /// All pages. Reading needs `Action::View` unless the handler asks for more.
 pub fn router(_: Arc<App>) -> Router<Arc<App>> {
     let uploads = Router::new().route("/packages/{code}/media", post(packages::upload)).layer(DefaultBodyLimit::max(packages::MAX_UPLOAD));
+    let lists = Router::new().route("/contacts/import", get(contacts::import_form).post(contacts::import)).layer(DefaultBodyLimit::max(contacts::MAX_LIST));
     let files = Router::new()
         .route("/chats/{id}/files", post(chats::send_file))
         .route("/canned", get(canned::list).post(canned::save))
@@ -93,12 +94,15 @@ pub fn router(_: Arc<App>) -> Router<Arc<App>> {
         .route("/simulator/reset", post(simulator::reset))
         .route("/team", get(team::list).post(team::add))
         .route("/team/change", post(team::change))
+        .route("/team/duty", post(team::duty))
+        .route("/settings/holidays", post(settings::holiday))
         .route("/settings", get(settings::show).post(settings::save))
         .route("/audit", get(audit::show))
         .route("/access", get(access::show))
         .route("/labels", get(labels::list).post(labels::save))
         .route("/contacts", get(contacts::list).post(contacts::bulk))
         .route("/contacts/fields", post(contacts::save_field))
+        .route("/export/{what}", get(contacts::export))
         .route("/contacts/{id}", get(contacts::show).post(contacts::save))
         .route("/contacts/{id}/do", post(contacts::act))
         .route("/profile", get(profile::show).post(profile::save))
@@ -108,6 +112,7 @@ pub fn router(_: Arc<App>) -> Router<Arc<App>> {
         .route("/profile/factor", post(profile::second_factor))
         .merge(uploads)
         .merge(files)
+        .merge(lists)
         .layer(CompressionLayer::new().gzip(true))
         .route("/sw.js", get(files::service_worker))
         .route("/manifest.webmanifest", get(files::manifest))

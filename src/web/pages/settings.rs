@@ -3,6 +3,7 @@
 use super::{Form, Refusal, enter, see};
 use crate::app::App;
 use crate::db::setting::{self, Kind, SettingError};
+use crate::people::holiday;
 use crate::web::policy::Action;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
@@ -72,7 +73,7 @@ async fn form(app: &Arc<App>, visitor: &super::Visitor, status: u16, typed: &Has
             json!({"group": group, "fields": fields})
         })
         .collect();
-    visitor.page(status, "settings.html", "settings", json!({"groups": groups, "saved": saved})).await
+    visitor.page(status, "settings.html", "settings", json!({"groups": groups, "saved": saved, "holidays": app.store.read(holiday::list).await.unwrap_or_default()})).await
 }
 
 /// The page.
@@ -104,4 +105,25 @@ pub async fn save(State(app): State<Arc<App>>, headers: HeaderMap, Form(sent): F
         Err(SettingError::Unknown(_)) => Err(Refusal::NotFound),
         Err(SettingError::Store(error)) => Err(error.into()),
     }
+}
+
+/// A day off, added or taken away.
+#[derive(Deserialize)]
+pub struct HolidayForm {
+    csrf: String,
+    day: String,
+    #[serde(default)]
+    name: String,
+    remove: Option<String>,
+}
+
+/// Keeps it; the waiting clocks follow at once.
+pub async fn holiday(State(app): State<Arc<App>>, headers: HeaderMap, Form(sent): Form<HolidayForm>) -> Result<Response, Refusal> {
+    let visitor = enter(&app, &headers, Action::Administer).await?;
+    visitor.check(&headers, &sent.csrf)?;
+    let day: chrono::NaiveDate = sent.day.parse().map_err(|_| Refusal::Notice(422, "field"))?;
+    let actor = visitor.actor();
+    app.store.write(move |tx| if sent.remove.is_some() { holiday::remove(tx, day, &actor) } else { holiday::put(tx, day, &sent.name, &actor) }).await?;
+    app.refresh_hours()?;
+    Ok(see("/settings#holidays"))
 }

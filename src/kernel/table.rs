@@ -1,0 +1,40 @@
+//! Tables as spreadsheets write them: a header line, commas or semicolons, cells with their quotes.
+
+use serde_json::{Map, Value};
+
+/// Rows with their line numbers (header = 1); empty cells are left out.
+pub fn read(whole: &str) -> Result<Vec<(usize, Map<String, Value>)>, String> {
+    // the reader would take the rest of the file as one cell and say nothing
+    if !whole.matches('"').count().is_multiple_of(2) {
+        return Err("a quote (\") is opened and never closed: the file seems cut off; export it again".into());
+    }
+    let first = whole.lines().next().unwrap_or("");
+    let comma = if first.matches(';').count() > first.matches(',').count() { b';' } else { b',' };
+    let mut reader = csv::ReaderBuilder::new().delimiter(comma).flexible(true).trim(csv::Trim::All).from_reader(whole.as_bytes());
+    let names: Vec<String> = reader.headers().map_err(|error| format!("the CSV is broken: {error}"))?.iter().map(|name| name.to_lowercase().replace(' ', "_")).collect();
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(|error| format!("the CSV is broken: {error}"))?;
+        let line = record.position().map_or(0, |position| position.line() as usize);
+        let row: Map<String, Value> = names
+            .iter()
+            .zip(record.iter())
+            .filter(|(_, cell)| !cell.is_empty())
+            // a leading ' is how exports keep spreadsheets from running a cell
+            .map(|(name, cell)| (name.clone(), Value::String(cell.strip_prefix('\'').filter(|rest| rest.starts_with(['=', '+', '-', '@'])).unwrap_or(cell).to_owned())))
+            .collect();
+        if !row.is_empty() {
+            rows.push((line, row));
+        }
+    }
+    Ok(rows)
+}
+
+/// A cell as words; `None` when it is empty or not there.
+pub fn words(row: &Map<String, Value>, name: &str) -> Option<String> {
+    match row.get(name)? {
+        Value::String(words) => Some(words.trim().to_owned()).filter(|words| !words.is_empty()),
+        Value::Number(n) => Some(n.to_string()),
+        _ => None,
+    }
+}
