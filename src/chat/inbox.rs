@@ -155,7 +155,7 @@ impl Filter {
 const COLUMNS: &str = "v.id, v.contact_id, c.name, (SELECT value FROM identity i WHERE i.contact_id = c.id AND i.kind = 'phone' LIMIT 1), v.phase, v.handler,
     CASE WHEN v.assignee_id IS NOT NULL THEN (SELECT name FROM user u WHERE u.id = v.assignee_id) WHEN v.held_by IS NOT NULL THEN (SELECT name FROM api_token t WHERE 'token:' || t.id = v.held_by) END,
     v.held_by, v.waiting_since_at, v.unread_count, m.text, m.kind, m.status, m.direction, v.last_at, h.kind = 'simulator', v.pinned_at IS NOT NULL, v.snoozed_until_at, v.resolved_at,
-    (SELECT json_group_array(json_object('id', l.id, 'name', ifnull(l.name, 'Label ' || l.id), 'color', l.color_hex)) FROM contact_label x JOIN label l ON l.id = x.label_id AND l.deleted_at IS NULL WHERE x.contact_id = v.contact_id)";
+    (SELECT json_group_array(json_object('id', l.id, 'name', ifnull(l.name, 'Label ' || l.id), 'color', l.color, 'color_hex', l.color_hex)) FROM contact_label x JOIN label l ON l.id = x.label_id AND l.deleted_at IS NULL WHERE x.contact_id = v.contact_id)";
 const BESIDE: &str = "JOIN contact c ON c.id = v.contact_id JOIN channel h ON h.id = v.channel_id LEFT JOIN message m ON m.id = v.last_message_id";
 
 fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {

@@ -3,8 +3,10 @@
 
 use super::{Desk, serve};
 use crate::app::App;
+use crate::chat::canned;
 use crate::chat::media;
 use crate::db::{DataDir, StoreError, setting};
+use crate::people::label;
 use crate::people::user::{self, Role};
 use crate::travel::package::{self, NewMedia, Package};
 use crate::web::view::{Assets, asset_text};
@@ -78,6 +80,13 @@ fn seed(dir: &DataDir) -> anyhow::Result<()> {
         for person in &team {
             let role = person["role"].as_str().and_then(Role::parse).unwrap_or(Role::Cs);
             user::create(tx, "demo", person["email"].as_str().unwrap_or(""), person["name"].as_str().unwrap_or(""), role, &hash)?;
+        }
+        for (name, color) in [("Grade A", 0), ("Grade B", 1), ("Rombongan", 5), ("Lansia", 4), ("Komplain", 3)] {
+            label::create(tx, name, Some(color), "demo")?;
+        }
+        let ready: Vec<Value> = serde_json::from_str(&asset_text("demo/canned.json")).context("the demo's quick replies")?;
+        for one in &ready {
+            canned::put(tx, None, one["shortcut"].as_str().unwrap_or(""), one["text"].as_str().unwrap_or(""), None, &[], "demo")?;
         }
         for (package, files) in &packages {
             package::put(tx, "demo", package)?;
