@@ -762,6 +762,46 @@ CREATE TABLE llm_call (
 CREATE INDEX llm_call_time ON llm_call (at);
 CREATE INDEX llm_call_conversation ON llm_call (conversation_id, at) WHERE conversation_id IS NOT NULL;
 
+-- A trial of two wordings (or places of the picture) of the first answer: whoever is in it sees one side only.
+CREATE TABLE experiment (
+  id         INTEGER PRIMARY KEY,
+  name       TEXT NOT NULL,
+  slot       TEXT NOT NULL CHECK (slot IN ('hello', 'closing', 'media')),
+  a          TEXT NOT NULL,             -- as it is now; empty: the built-in words
+  b          TEXT NOT NULL,             -- what is tried
+  goal       TEXT NOT NULL CHECK (goal IN ('reply', 'interest', 'booking')),
+  state      TEXT NOT NULL CHECK (state IN ('running', 'stopped')),
+  started_at INTEGER NOT NULL,
+  stopped_at INTEGER,
+  verdict    TEXT CHECK (verdict IN ('a', 'b', 'none', 'called_off', 'dealing_wrong')),
+  actor      TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX experiment_running ON experiment (slot) WHERE state = 'running';
+CREATE TRIGGER experiment_added   AFTER INSERT ON experiment BEGIN UPDATE meta SET value = value + 1 WHERE key = 'knowledge_generation'; END;
+CREATE TRIGGER experiment_changed AFTER UPDATE ON experiment BEGIN UPDATE meta SET value = value + 1 WHERE key = 'knowledge_generation'; END;
+
+-- Who saw which side, and when he did what was hoped for.
+CREATE TABLE experiment_subject (
+  experiment_id   INTEGER NOT NULL REFERENCES experiment (id),
+  contact_id      INTEGER NOT NULL REFERENCES contact (id),
+  conversation_id INTEGER NOT NULL REFERENCES conversation (id),
+  side            TEXT NOT NULL CHECK (side IN ('a', 'b')),
+  at              INTEGER NOT NULL,
+  turn_id         INTEGER NOT NULL REFERENCES turn (id),
+  reached_at      INTEGER,
+  PRIMARY KEY (experiment_id, contact_id)
+) STRICT, WITHOUT ROWID;
+
+-- Words that won a trial, in force from then on; each change is a new version.
+CREATE TABLE wording (
+  slot          TEXT NOT NULL CHECK (slot IN ('hello', 'closing', 'media')),
+  version       INTEGER NOT NULL,
+  text          TEXT NOT NULL,
+  experiment_id INTEGER REFERENCES experiment (id),
+  at            INTEGER NOT NULL,
+  PRIMARY KEY (slot, version)
+) STRICT, WITHOUT ROWID;
+
 -- What a customer said he would do, by when: a task of the team until it ends.
 CREATE TABLE promise (
   id              INTEGER PRIMARY KEY,

@@ -287,6 +287,7 @@ fn finish(context: &TurnContext, read: Reading, by: By, outcome: Outcome) -> Dec
         promise: if bare || understood.means("payment_done") { None } else { promise::find(&read.last_text, context.today) },
         objection: if bare { None } else { objection::find(&read.text) },
         bundle_code: outcome.bundle,
+        trials: outcome.trials,
         flow_node: outcome.flow_node,
         rating: outcome.rating,
         place: by.place,
@@ -415,6 +416,7 @@ mod tests {
             may_ask: false,
             default_language: Language::Id,
             image_caption: false,
+            wording: super::super::wording::Wording::default(),
         }
     }
 

@@ -15,7 +15,9 @@ pub mod proposal;
 pub mod reading;
 pub mod reply;
 pub mod rules;
+pub mod style;
 pub mod understand;
+pub mod wording;
 
 use crate::chat::conversation::Conversation;
 use crate::chat::faq::Hit;
@@ -72,6 +74,8 @@ pub struct TurnContext {
     pub default_language: crate::kernel::language::Language,
     /// Send the picture with the facts as its caption instead of before them.
     pub image_caption: bool,
+    /// Words of the first answer for this contact.
+    pub wording: wording::Wording,
 }
 
 impl TurnContext {

@@ -10,8 +10,20 @@ use crate::travel::package::{Availability, Package};
 use chrono::NaiveDate;
 use std::fmt::Write;
 
+/// Words of the card that may be others than the built-in ones.
+#[derive(Clone, Copy, Default)]
+pub struct Words<'a> {
+    /// Greeting.
+    pub hello: Option<&'a str>,
+    /// Closing question.
+    pub closing: Option<&'a str>,
+}
+
 /// The greeting that names the package.
-pub fn hello(package: &Package, lang: Language) -> String {
+pub fn hello(package: &Package, lang: Language, words: Option<&str>) -> String {
+    if let Some(words) = words {
+        return super::wording::fill(words, package);
+    }
     match lang {
         Language::Id => format!("Assalamualaikum! Terima kasih telah tertarik dengan *{}* ({}) kami 🕋", package.name, package.code),
         Language::En => format!("Assalamualaikum! Thank you for your interest in our *{}* ({}) 🕋", package.name, package.code),
@@ -19,10 +31,10 @@ pub fn hello(package: &Package, lang: Language) -> String {
 }
 
 /// Price, departure, length and the closing question; or why it cannot be booked.
-pub fn card(package: &Package, catalog: &Catalog, today: NaiveDate, greet: bool, lang: Language) -> String {
+pub fn card(package: &Package, catalog: &Catalog, today: NaiveDate, greet: bool, lang: Language, words: Words<'_>) -> String {
     match package.availability(today) {
         Availability::Open => {
-            let mut text = if greet { hello(package, lang) + "\n\n" } else { String::new() };
+            let mut text = if greet { hello(package, lang, words.hello) + "\n\n" } else { String::new() };
             let price = rupiah::full(package.price_idr);
             let departs = day(&package.departs, lang);
             let _ = match lang {
@@ -36,7 +48,7 @@ pub fn card(package: &Package, catalog: &Catalog, today: NaiveDate, greet: bool,
                 };
             }
             text.push('\n');
-            text.push_str(t(lang, "Apakah Bapak/Ibu ingin mengetahui detail fasilitasnya?", "Would you like to know the details of the facilities?"));
+            text.push_str(words.closing.unwrap_or(t(lang, "Apakah Bapak/Ibu ingin mengetahui detail fasilitasnya?", "Would you like to know the details of the facilities?")));
             text
         }
         other => not_open(package, other, catalog, today, greet, lang),

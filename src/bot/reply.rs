@@ -17,9 +17,22 @@ use std::fmt::Write;
 #[serde(tag = "t", rename_all = "snake_case")]
 pub enum Recipe {
     /// Price, departure, length and the closing question; with `greet`, the greeting in front of it.
-    Card { code: String, greet: bool, lang: Language },
+    Card {
+        code: String,
+        greet: bool,
+        lang: Language,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hello: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        closing: Option<String>,
+    },
     /// The greeting alone, before the picture.
-    Hello { code: String, lang: Language },
+    Hello {
+        code: String,
+        lang: Language,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hello: Option<String>,
+    },
     /// Hotels, facilities, what is in and out.
     Details { code: String, topic: Topic, party: Option<i64>, lang: Language },
     /// Open packages, of a month if one was named, and what is still to be asked.
@@ -108,8 +121,11 @@ impl Recipe {
     /// The text as of now; `None` when the package is gone from the catalogue.
     pub fn render(&self, catalog: &Catalog, today: NaiveDate) -> Option<String> {
         match self {
-            Self::Card { code, greet, lang } => Some(package_text::card(&catalog.find(code)?.package, catalog, today, *greet, *lang)),
-            Self::Hello { code, lang } => Some(package_text::hello(&catalog.find(code)?.package, *lang)),
+            Self::Card { code, greet, lang, hello, closing } => {
+                let words = package_text::Words { hello: hello.as_deref(), closing: closing.as_deref() };
+                Some(package_text::card(&catalog.find(code)?.package, catalog, today, *greet, *lang, words))
+            }
+            Self::Hello { code, lang, hello } => Some(package_text::hello(&catalog.find(code)?.package, *lang, hello.as_deref())),
             Self::Details { code, topic, party, lang } => Some(package_text::details(&catalog.find(code)?.package, *topic, *party, catalog, today, *lang)),
             Self::Offer { opening, month, party, asked, lang, agency } => Some(offer(*opening, month.as_deref(), *party, *asked, catalog, today, *lang, agency)),
             Self::Payment { code, lang } => Some(package_text::payment(&catalog.find(code)?.package, *lang)),

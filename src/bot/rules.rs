@@ -4,6 +4,7 @@ use super::TurnContext;
 use super::fixed::{Fixed, company as company_text, did_you_mean, fixed};
 use super::reading::Reading;
 use super::reply::{Opening, Recipe, Topic};
+use super::wording::{Media, Side, Wording};
 use crate::chat::escalation::Reason;
 use crate::chat::phase::Phase;
 use crate::chat::satisfaction;
@@ -36,6 +37,8 @@ pub struct Outcome {
     pub flow_node: Option<String>,
     /// Satisfaction told, one to five.
     pub rating: Option<i64>,
+    /// Trials whose words this turn says, and the side.
+    pub trials: Vec<(i64, Side)>,
 }
 
 impl Outcome {
@@ -51,6 +54,7 @@ impl Outcome {
             fallback: false,
             opt_out: false,
             bundle: None,
+            trials: Vec::new(),
             flow_node: None,
             rating: None,
         }
@@ -124,23 +128,30 @@ fn package_card(context: &TurnContext, read: &Reading, code: &str) -> Option<Out
     let listed = context.catalog.find(code)?;
     let open = listed.package.availability(context.today) == Availability::Open;
     let picture = listed.media.iter().find(|media| media.kind == "image" && media.media_id.is_some()).filter(|_| open);
+    // other words than the built-in ones are Indonesian, and about packages that can be booked
+    let tried = read.lang == crate::kernel::language::Language::Id && open;
+    let wording = if tried { context.wording.clone() } else { Wording::default() };
+    let media = wording.media.unwrap_or(if context.image_caption { Media::Caption } else { Media::Between });
+    let card = |greet: bool| {
+        let hello = wording.hello.clone().filter(|_| greet);
+        live(&Recipe::Card { code: code.to_owned(), greet, lang: read.lang, hello, closing: wording.closing.clone() }, context)
+    };
     let replies = match picture {
-        None => vec![live(&Recipe::Card { code: code.to_owned(), greet: true, lang: read.lang }, context)],
+        None => vec![card(true)],
         Some(picture) => {
             let image = Reply { kind: "image", text: None, media_id: picture.media_id, package_media_id: Some(picture.id), ..words("") };
-            if context.image_caption {
-                let caption = live(&Recipe::Card { code: code.to_owned(), greet: true, lang: read.lang }, context);
-                vec![Reply { text: caption.text, render: caption.render, ..image }]
-            } else {
-                vec![
-                    live(&Recipe::Hello { code: code.to_owned(), lang: read.lang }, context),
-                    image,
-                    live(&Recipe::Card { code: code.to_owned(), greet: false, lang: read.lang }, context),
-                ]
+            match media {
+                Media::Caption => {
+                    let caption = card(true);
+                    vec![Reply { text: caption.text, render: caption.render, ..image }]
+                }
+                Media::Between => vec![live(&Recipe::Hello { code: code.to_owned(), lang: read.lang, hello: wording.hello.clone() }, context), image, card(false)],
+                Media::Last => vec![card(true), image],
             }
         }
     };
-    Some(Outcome { package: Some(code.to_owned()), ..Outcome::say(replies) })
+    let trials = wording.trials;
+    Some(Outcome { package: Some(code.to_owned()), trials, ..Outcome::say(replies) })
 }
 
 fn campaign_code(context: &TurnContext, read: &Reading) -> Option<Outcome> {
@@ -158,6 +169,7 @@ fn campaign_code(context: &TurnContext, read: &Reading) -> Option<Outcome> {
             if !same && answer.escalation.is_none() {
                 let card = package_card(context, read, code)?;
                 answer.replies = card.replies.into_iter().chain(answer.replies).collect();
+                answer.trials = card.trials;
             }
             return Some(Outcome { package: Some(code.to_owned()), ..answer });
         }

@@ -1,9 +1,10 @@
 //! What the bot knows besides packages, at one moment: the prompt in force and whether there are questions to search.
 //! Shared read-only and remade when its generation in the store moves on.
 
-use super::flow;
 use super::prompt::{self, Release};
+use super::{experiment, flow};
 use crate::bot::flow::Flow;
+use crate::bot::wording::{Trial, Wording};
 use crate::db::StoreError;
 use rusqlite::Connection;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +20,10 @@ pub struct Knowledge {
     pub questions: i64,
     /// Published keyword flows.
     pub flows: Arc<Vec<Flow>>,
+    /// Words of the first answer in force.
+    pub wording: Wording,
+    /// Trials that run.
+    pub trials: Vec<Trial>,
 }
 
 /// Releases kept at hand; older ones are history.
@@ -29,7 +34,7 @@ impl Knowledge {
         let releases = prompt::releases(connection, KEPT)?.into_iter().filter(|release| release.withdrawn_at.is_none()).map(Arc::new).collect();
         let questions = connection.query_row("SELECT count(*) FROM faq WHERE status = 'published'", [], |row| row.get(0))?;
         let flows = Arc::new(flow::list(connection)?.into_iter().filter_map(|kept| kept.published).collect());
-        Ok(Self { generation, releases, questions, flows })
+        Ok(Self { generation, releases, questions, flows, wording: experiment::wording(connection)?, trials: experiment::running(connection)? })
     }
 
     /// The release in force at that time, unix ms.

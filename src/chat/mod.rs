@@ -6,6 +6,7 @@ pub mod channel;
 pub mod conversation;
 pub mod early;
 pub mod escalation;
+pub mod experiment;
 pub mod faq;
 pub mod flow;
 pub mod handover;

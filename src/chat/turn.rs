@@ -194,6 +194,8 @@ pub struct Decision {
     pub faq_id: Option<i64>,
     /// Package whose bundle this turn sends.
     pub bundle_code: Option<String>,
+    /// Trials whose words this turn says, and the side.
+    pub trials: Vec<(i64, crate::bot::wording::Side)>,
     /// Node of a keyword flow this turn came to.
     pub flow_node: Option<String>,
     /// Satisfaction told, one to five.
@@ -234,6 +236,7 @@ pub fn given_up(conversation: &Conversation, heard: &[Heard], decision: &Decisio
         hand_over: true,
         opt_out: false,
         bundle_code: None,
+        trials: Vec::new(),
         faq_id: None,
         flow_node: None,
         place: None,
@@ -381,6 +384,9 @@ pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decis
             confidence: Some(decision.confidence.clamp(0.0, 1.0)),
         };
         lead::report(tx, now.contact_id, "bot", &report)?;
+    }
+    for (experiment_id, side) in &decision.trials {
+        super::experiment::shown(tx, *experiment_id, *side, now.contact_id, seen.id, turn_id)?;
     }
     if decision.opt_out {
         crate::people::contact::opt_out(tx, now.contact_id)?;

@@ -93,6 +93,7 @@ pub const SPECS: &[Spec] = &[
     spec("bot.resume_after_min", "120", Kind::Int(1, 100_000)),
     spec("bot.ask_satisfaction", "off", Kind::Switch),
     spec("bot.image_caption", "off", Kind::Switch),
+    spec("bot.emoji_limit", "1", Kind::Int(0, 20)),
     spec("bot.replies_per_hour", "20", Kind::Int(1, 1_000)),
     spec("queue.reply_gap_ms", "900..2600", Kind::RangeMs),
     spec("queue.broadcast_gap_ms", "30000..60000", Kind::RangeMs),

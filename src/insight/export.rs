@@ -234,6 +234,15 @@ pub const EXPORTS: &[Export] = &[
         rows: Log("s.id", "s.at"),
     },
     Export {
+        name: "experiments",
+        columns: &[
+            ("experiment", Text), ("slot", Text), ("goal", Text), ("side", Text), ("contact_phone", Phone), ("conversation_id", Conversation), ("at", Time), ("reached_at", Time), ("verdict", Text),
+        ],
+        sql: "SELECT e.name, e.slot, e.goal, v.side, {PHONE}, v.conversation_id, v.at, v.reached_at, e.verdict FROM experiment_subject v JOIN experiment e ON e.id = v.experiment_id
+              WHERE {SPAN} ORDER BY v.experiment_id, v.contact_id",
+        rows: State("max(v.at, ifnull(v.reached_at, 0), ifnull(e.stopped_at, 0))"),
+    },
+    Export {
         name: "quarantine",
         columns: &[("at", Time), ("session", Text), ("event", Text), ("reason", Text), ("body", Text)],
         sql: "SELECT received_at, session, event, reason, body FROM webhook_raw WHERE outcome = 'quarantined' AND {SPAN} ORDER BY id",

@@ -9,6 +9,7 @@ pub mod ids;
 pub mod language;
 pub mod phone;
 pub mod rupiah;
+pub mod stats;
 pub mod table;
 pub mod text;
 pub mod totp;

@@ -318,6 +318,7 @@ mod tests {
             "contacts",
             "canned",
             "access",
+            "trials",
             "mod",
         ] {
             sources.push(std::fs::read_to_string(format!("{}/src/web/pages/{file}.rs", env!("CARGO_MANIFEST_DIR"))).unwrap());

@@ -4,7 +4,7 @@
 use super::reconcile;
 use crate::app::App;
 use crate::chat::assignment::{self, Mode};
-use crate::chat::{conversation, handover, intake, later, outbox, promise, reply};
+use crate::chat::{conversation, experiment, handover, intake, later, outbox, promise, reply};
 use crate::db::{StoreError, event};
 use crate::people::search;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub fn run(app: &Arc<App>) {
     let long_ago = Instant::now().checked_sub(MINUTE * 2).unwrap_or_else(Instant::now);
     let (mut minute, mut gateway) = (long_ago, long_ago);
     let mut watch = reconcile::Watch::default();
-    let mut seen = 0;
+    let (mut seen, mut wall_ms) = (0, app.now_ms());
     while !app.is_stopping() {
         match app.refresh_settings() {
             Ok(true) => gateway = long_ago, // perhaps another gateway
@@ -36,7 +36,10 @@ pub fn run(app: &Arc<App>) {
         if let Err(error) = at_once(app, &mut seen) {
             tracing::debug!(%error, "dealing waits for the store");
         }
-        if minute.elapsed() >= MINUTE {
+        // a wall clock that was set forward makes due what was not
+        let jumped = app.now_ms() - wall_ms > MINUTE.as_millis() as i64;
+        wall_ms = app.now_ms();
+        if minute.elapsed() >= MINUTE || jumped {
             minute = Instant::now();
             if let Err(error) = chores(app) {
                 tracing::warn!(%error, "chores wait for the store");
@@ -102,6 +105,7 @@ fn chores(app: &App) -> Result<(), StoreError> {
         intake::prune(tx, raw_days, PRUNE)?;
         reply::forget(tx)?;
         promise::tell_missed(tx, &today)?;
+        experiment::look(tx)?;
         Ok(())
     })
 }

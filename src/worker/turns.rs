@@ -272,6 +272,7 @@ pub fn context(app: &App, connection: &Connection, known: &Known, conversation: 
         true => turn::earlier(connection, &conversation, &heard, proposal::EARLIER)?,
         false => Vec::new(),
     };
+    let wording = known.knowledge.wording.of_contact(conversation.contact_id, &known.knowledge.trials);
     Ok(TurnContext {
         earlier,
         may_ask,
@@ -293,5 +294,6 @@ pub fn context(app: &App, connection: &Connection, known: &Known, conversation: 
         address: settings.text("agency.address").to_owned(),
         default_language: settings.language(),
         image_caption: settings.on("bot.image_caption"),
+        wording,
     })
 }

@@ -151,6 +151,7 @@ fn every_page_fits_a_phone_and_a_desktop() {
             "/labels",
             "/canned",
             "/contacts/import",
+            "/bot/trials",
             "/access",
             &format!("/chats/{conversation}"),
             "/packages",

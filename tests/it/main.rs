@@ -17,6 +17,7 @@ mod queue;
 mod replay;
 mod support;
 mod team;
+mod trials;
 mod understanding;
 mod webhook;
 

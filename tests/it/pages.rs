@@ -65,7 +65,8 @@ impl Browserless {
     }
 }
 
-const PAGES: [&str; 30] = [
+const PAGES: [&str; 31] = [
+    "/bot/trials",
     "/contacts/import",
     "/",
     "/chats",

@@ -2,6 +2,7 @@
 
 use super::{Refusal, enter, files, see};
 use crate::app::App;
+use crate::bot::style;
 use crate::chat::canned::{self, CannedError};
 use crate::web::policy::Action;
 use axum::extract::{Multipart, State};
@@ -12,7 +13,18 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 async fn page(app: &Arc<App>, visitor: &super::Visitor, status: u16, wrong: Option<String>, typed: Value) -> Result<Response, Refusal> {
-    let ready = app.store.read(canned::all).await?;
+    let limit = usize::try_from(app.settings().int("bot.emoji_limit")).unwrap_or(1);
+    let ready: Vec<Value> = app
+        .store
+        .read(canned::all)
+        .await?
+        .into_iter()
+        .map(|one| {
+            let mut value = json!(one);
+            value["style"] = json!(style::check(&one.text, limit));
+            value
+        })
+        .collect();
     Ok(visitor.page(status, "canned.html", "canned", json!({"ready": ready, "wrong": wrong, "typed": typed, "variables": canned::VARIABLES})).await)
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Form, Refusal, Visitor, enter, see};
 use crate::app::App;
+use crate::bot::style;
 use crate::chat::faq::{self, Faq, FaqError, TOPICS};
 use crate::db::StoreError;
 use crate::insight::questions;
@@ -43,8 +44,16 @@ pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap, Query(asked):
     Ok(visitor.page(200, "faq.html", "bot", values).await)
 }
 
-async fn form(visitor: &Visitor, status: u16, faq: &Faq, new: bool, wrong: Option<&str>) -> Response {
-    visitor.page(status, "faq_edit.html", "bot", json!({"f": faq, "variants": faq.variants.join("\n"), "new": new, "topics": TOPICS, "wrong": wrong})).await
+async fn form(app: &App, visitor: &Visitor, status: u16, faq: &Faq, new: bool, wrong: Option<&str>) -> Response {
+    let limit = usize::try_from(app.settings().int("bot.emoji_limit")).unwrap_or(1);
+    visitor
+        .page(
+            status,
+            "faq_edit.html",
+            "bot",
+            json!({"style": style::check(&faq.answer, limit), "f": faq, "variants": faq.variants.join("\n"), "new": new, "topics": TOPICS, "wrong": wrong}),
+        )
+        .await
 }
 
 /// The group of unanswered questions a draft is made from.
@@ -64,14 +73,14 @@ pub async fn blank(State(app): State<Arc<App>>, headers: HeaderMap, Query(from):
             faq = Faq { question: group.question.clone(), variants: group.others.clone(), status: "draft".into(), ..faq };
         }
     }
-    Ok(form(&visitor, 200, &faq, true, None).await)
+    Ok(form(&app, &visitor, 200, &faq, true, None).await)
 }
 
 /// The form of one.
 pub async fn edit(State(app): State<Arc<App>>, headers: HeaderMap, Path(key): Path<String>) -> Result<Response, Refusal> {
     let visitor = enter(&app, &headers, Action::View).await?;
     let found = app.store.read(move |connection| faq::find(connection, &key)).await?.ok_or(Refusal::NotFound)?;
-    Ok(form(&visitor, 200, &found, false, None).await)
+    Ok(form(&app, &visitor, 200, &found, false, None).await)
 }
 
 /// What the form sends.
@@ -106,7 +115,7 @@ pub async fn save(State(app): State<Arc<App>>, headers: HeaderMap, Form(sent): F
     let (kept, actor) = (faq.clone(), visitor.actor());
     match app.store.write(move |tx| faq::put(tx, &actor, &faq)).await {
         Ok(_) => Ok(see("/bot/faq?saved=1")),
-        Err(FaqError::Invalid { field, .. }) => Ok(form(&visitor, 422, &kept, new, Some(field)).await),
+        Err(FaqError::Invalid { field, .. }) => Ok(form(&app, &visitor, 422, &kept, new, Some(field)).await),
         Err(FaqError::Db(error)) => Err(error.into()),
     }
 }

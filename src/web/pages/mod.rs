@@ -20,6 +20,7 @@ pub mod replay;
 pub mod settings;
 pub mod simulator;
 pub mod team;
+pub mod trials;
 pub mod usage;
 pub mod whatsapp;
 
@@ -81,6 +82,7 @@ pub fn router(_: Arc<App>) -> Router<Arc<App>> {
         .route("/bot/faq/{key}", get(faq::edit))
         .route("/bot/flows", get(flows::list).post(flows::make))
         .route("/bot/flows/{key}", get(flows::show).post(flows::save))
+        .route("/bot/trials", get(trials::show).post(trials::save))
         .route("/bot/usage", get(usage::show))
         .route("/bot/replay", get(replay::list).post(replay::ask))
         .route("/bot/replay/{id}", get(replay::show))

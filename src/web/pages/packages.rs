@@ -98,7 +98,7 @@ async fn form(app: &Arc<App>, visitor: &Visitor, status: u16, mut values: Value)
         .read(move |connection| -> Result<Value, StoreError> {
             let Some((id, package)) = package::find(connection, &code)? else { return Ok(Value::Null) };
             let catalog = shared.catalog.at(connection)?;
-            let recipe = Recipe::Card { code: package.code.clone(), greet: true, lang: Language::Id };
+            let recipe = Recipe::Card { code: package.code.clone(), greet: true, lang: Language::Id, hello: None, closing: None };
             let files = package::media(connection, id)?;
             let mut shown = Vec::new();
             for file in &files {

@@ -16,7 +16,10 @@ use std::sync::Arc;
 /// Groups of the page; what is not here (`waha.*`) has a page of its own.
 const GROUPS: &[(&str, &[&str])] = &[
     ("agency", &["agency.name", "agency.licence", "agency.address", "agency.timezone", "agency.language", "server.public_url", "whatsapp.phone"]),
-    ("bot", &["bot.enabled", "bot.quiet_ms", "bot.confidence_floor", "bot.resume_after_min", "bot.replies_per_hour", "bot.image_caption", "bot.ask_satisfaction"]),
+    (
+        "bot",
+        &["bot.enabled", "bot.quiet_ms", "bot.confidence_floor", "bot.resume_after_min", "bot.replies_per_hour", "bot.image_caption", "bot.emoji_limit", "bot.ask_satisfaction"],
+    ),
     ("payment", &["payment.accounts"]),
     (
         "ai",
