@@ -6,9 +6,8 @@ use axum::Router;
 use axum::extract::ConnectInfo;
 use hyper::Request;
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,9 +27,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 /// Serves until the program is told to stop, then drains.
 pub async fn serve(app: Arc<App>, listener: TcpListener, router: Router) {
-    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER).max_buf_size(HEADER_BYTES).max_headers(HEADERS);
-    let graceful = GracefulShutdown::new();
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEADER).max_buf_size(HEADER_BYTES).max_headers(HEADERS);
     let permits = Arc::new(Semaphore::new(CONNECTIONS));
     let mut stop = app.stop.subscribe();
     loop {
@@ -56,14 +54,24 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, router: Router) {
             request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
             router.clone().oneshot(request.map(axum::body::Body::new))
         });
-        let connection = graceful.watch(builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned());
+        let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+        let mut ends = app.stop.subscribe();
         tokio::spawn(async move {
-            let _ = connection.await; // a broken connection is the peer's business
+            let mut connection = std::pin::pin!(connection);
+            let is_ending = tokio::select! {
+                _ = connection.as_mut() => false, // a broken connection is the peer's business
+                _ = ends.wait_for(|stop| *stop) => true,
+            };
+            if is_ending {
+                connection.as_mut().graceful_shutdown(); // what is under way ends, nothing new begins
+                let _ = connection.await;
+            }
             drop(permit);
         });
     }
     drop(listener);
-    if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+    let all = u32::try_from(CONNECTIONS).unwrap_or(u32::MAX);
+    if tokio::time::timeout(DRAIN, permits.acquire_many(all)).await.is_err() {
         tracing::warn!("some connections did not end in time");
     }
 }
