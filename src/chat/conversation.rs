@@ -175,6 +175,9 @@ pub fn received(tx: &Tx<'_>, conversation: &Conversation, message_id: i64, at: i
     if due.is_some() {
         tx.wake_turns();
     }
+    if conversation.last_in_id.is_none() {
+        super::outbox::no_first_contact_any_more(tx, conversation.id)?;
+    }
     Ok(())
 }
 

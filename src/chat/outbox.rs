@@ -230,6 +230,17 @@ pub fn say(tx: &Tx<'_>, conversation: &Conversation, author: Author, text: &str,
     Ok(message_id)
 }
 
+/// Whoever we wrote to first has written: what a cap or a lock on first contacts held back may go out now.
+pub fn no_first_contact_any_more(tx: &Tx<'_>, conversation_id: i64) -> Result<(), StoreError> {
+    let freed = tx
+        .prepare_cached("UPDATE outbox SET due_at = ?2 WHERE conversation_id = ?1 AND is_open = 1 AND state = 'due' AND last_cause IN ('daily_cap', 'timelock', 'capped')")?
+        .execute((conversation_id, tx.process_ms))?;
+    if freed > 0 {
+        tx.wake_outbox();
+    }
+    Ok(())
+}
+
 /// Puts a file, with words beneath it, into a conversation and its queue; returns the message id.
 pub fn show(tx: &Tx<'_>, conversation: &Conversation, author: Author, media_id: i64, caption: &str, priority: Priority) -> Result<i64, StoreError> {
     let mime: String = tx.query_row("SELECT mime FROM media WHERE id = ?1", [media_id], |row| row.get(0))?;

@@ -135,6 +135,11 @@ impl Tx<'_> {
         self.pending.borrow_mut().counts.push((name.into(), n));
     }
 
+    /// What this batch has added to a figure so far and the store does not show yet.
+    pub fn counted(&self, name: &str) -> i64 {
+        self.pending.borrow().counts.iter().filter(|(counted, _)| counted == name).map(|(_, n)| n).sum()
+    }
+
     /// One more conversation for a campaign; summed up at the end of the batch, many messages carry one code.
     pub fn campaign_met(&self, code: &str) {
         self.pending.borrow_mut().campaigns.push(code.to_owned());

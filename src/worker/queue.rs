@@ -557,6 +557,8 @@ fn first_contact_waits(tx: &Tx<'_>, plan: &Plan) -> Result<Option<(i64, &'static
     let today = plan.settings.day_of(tx.now_ms).to_string();
     let mut query = tx.prepare_cached("SELECT ifnull(sum(n), 0) FROM daily_count WHERE day = ?1 AND name = 'first_contacts'")?;
     let used: i64 = query.query_row([today], |row| row.get(0))?;
+    // those of this very batch count too: several first contacts may be claimed at once
+    let used: i64 = used + tx.counted("first_contacts");
     Ok((used >= plan.settings.int("queue.daily_new_contacts")).then(|| (wait(1_800_000), "daily_cap")))
 }
 

@@ -144,3 +144,66 @@ fn what_the_history_holds_and_nobody_can_read_waits_for_a_person() {
     assert_eq!(kept.len(), 1, "{kept:?}");
     assert_eq!(kept[0]["reason"], "wrong_type");
 }
+
+/// A chat with somebody who never wrote to us: the office phone wrote first.
+fn first_contact(app: &Kafilah, n: usize) -> String {
+    let phone = format!("62812000003{n:02}");
+    let payload = serde_json::json!({"id": format!("true_{phone}@c.us_FC{n}"), "timestamp": chrono::Utc::now().timestamp(), "from": "6281100000000@c.us", "to": format!("{phone}@c.us"), "fromMe": true,
+        "source": "app", "body": "Assalamualaikum", "hasMedia": false, "_data": {"Info": {}}});
+    app.webhook("message.any", payload).1["conversation_id"].as_str().unwrap().to_owned()
+}
+
+fn causes(app: &Kafilah) -> Vec<String> {
+    app.export("outbox").iter().map(|row| row["last_cause"].as_str().unwrap_or("-").to_owned()).collect()
+}
+
+#[test]
+fn first_contacts_stop_at_the_days_cap_and_go_on_the_next_day_while_replies_go_out() {
+    let app = Kafilah::start_with(&[("queue.daily_new_contacts", "2"), ("bot.enabled", "off")]);
+    let chats: Vec<String> = (0..4).map(|n| first_contact(&app, n)).collect();
+    for chat in &chats {
+        assert_eq!(app.api("POST", &format!("/api/conversations/{chat}/messages"), Some(serde_json::json!({"text": "Kami ada jadwal baru"}))).0, 202);
+    }
+    app.wait("two to be held by their reason", Duration::from_secs(10), |app| causes(app).iter().filter(|cause| *cause == "daily_cap").count() == 2);
+    assert_eq!(app.waha.delivered().len(), 2);
+    // who writes is answered, cap or not
+    app.customer_writes("6281200000303", "CAP1", "halo");
+    app.wait("the third, now a reply", Duration::from_secs(40), |app| app.waha.delivered().len() == 3);
+    assert_eq!(causes(&app).iter().filter(|cause| *cause == "daily_cap").count(), 1);
+}
+
+#[test]
+fn a_timelock_holds_first_contacts_and_nothing_else() {
+    let app = Kafilah::start_with(&[("bot.enabled", "off")]);
+    let stranger = first_contact(&app, 1);
+    app.customer_writes("6281200000001", "TL1", "halo");
+    let until = chrono::Utc::now().timestamp() + 3_600;
+    let locked =
+        serde_json::json!({"name": "default", "status": "WORKING", "data": {"reachoutTimelock": {"enforcementType": "DEFAULT", "isActive": true, "timeEnforcementEnds": until}}});
+    assert_eq!(app.webhook("session.status", locked).0, 200);
+    let known = app.export("conversations").iter().find(|row| row["contact_phone"] == "+6281200000001").unwrap()["conversation_id"].as_str().unwrap().to_owned();
+    for chat in [&stranger, &known] {
+        assert_eq!(app.api("POST", &format!("/api/conversations/{chat}/messages"), Some(serde_json::json!({"text": "Kami ada jadwal baru"}))).0, 202);
+    }
+    app.wait("the lock to be the reason", Duration::from_secs(10), |app| causes(app).iter().any(|cause| cause == "timelock"));
+    assert_eq!(app.wait_delivered(1), ["6281200000001@c.us: Kami ada jadwal baru"]);
+    assert!(app.export("audit").iter().any(|row| row["action"] == "channel.timelock"));
+}
+
+#[test]
+fn files_keep_their_place_between_the_words() {
+    let app = Kafilah::start();
+    let page = crate::pages::Browserless::login(&app, crate::support::EMAIL, crate::support::PASSWORD);
+    let part = |name: &str, value: &str| format!("--x\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+    let mut body = (part("csrf", &page.csrf(&app)) + &part("kind", "image") + "--x\r\ncontent-disposition: form-data; name=\"file\"; filename=\"poster.png\"\r\n\r\n").into_bytes();
+    body.extend(b"\x89PNG\r\n\x1a\n and a picture's bytes\r\n--x--\r\n");
+    assert_eq!(page.post_raw(&app, "/packages/UMR_APR_2030_HEMAT/media", "multipart/form-data; boundary=x", &body), 303);
+    // the picture is refused once by a gateway that hiccups: its words wait for it all the same
+    app.waha.memory().chaos.next = vec![201, 503];
+    app.customer_writes("6281200000001", "MO1", "UMR_APR_2030_HEMAT");
+    app.wait("greeting, picture and facts", Duration::from_secs(30), |app| app.waha.memory().sent.iter().filter(|sent| sent.delivered).count() == 3);
+    let paths: Vec<String> = app.waha.memory().sent.iter().filter(|sent| sent.delivered).map(|sent| sent.path.clone()).collect();
+    assert_eq!(paths, ["/api/sendText", "/api/sendImage", "/api/sendText"]);
+    let texts: Vec<String> = app.waha.memory().sent.iter().filter(|sent| sent.delivered).map(|sent| sent.text.clone()).collect();
+    assert!(texts[0].contains("Assalamualaikum") && texts[2].contains("Durasi"), "{texts:?}");
+}
