@@ -221,7 +221,7 @@ const BOOKING: i64 = 10;
 fn candidates(tx: &Tx<'_>, office: &Hours, cap: i64) -> Result<Vec<Candidate>, StoreError> {
     let mut query = tx.prepare_cached(
         "SELECT u.id, u.dealt_at, ifnull(u.chat_cap, ?1), u.shift, count(v.id), ifnull(sum(min(v.unread_count, 10)), 0), ifnull(sum(v.phase = 'booking'), 0)
-         FROM user u LEFT JOIN conversation v ON v.is_human = 1 AND v.held_by = 'user:' || u.id AND v.resolved_at IS NULL
+         FROM user u LEFT JOIN conversation v INDEXED BY conversation_human ON v.is_human = 1 AND v.held_by = 'user:' || u.id AND v.resolved_at IS NULL
          WHERE u.online_at IS NOT NULL AND u.away_at IS NULL AND u.disabled_at IS NULL AND u.takes_chats = 1 AND u.role IN ('cs', 'sales_admin') GROUP BY u.id",
     )?;
     let rows = query.query_map([cap], |row| {

@@ -197,6 +197,19 @@ pub fn answered_by_person(tx: &Tx<'_>, conversation_id: i64, actor: &str) -> Res
     super::escalation::resolve(tx, conversation_id, actor)
 }
 
+/// Whether the customer has written after an instant and nobody, the bot included, has answered.
+pub fn asked_since(tx: &Tx<'_>, conversation_id: i64, at: i64) -> Result<bool, StoreError> {
+    let asked = "SELECT EXISTS (SELECT 1 FROM conversation v JOIN message m ON m.id = v.last_in_id WHERE v.id = ?1 AND m.received_at > ?2
+                   AND (v.waiting_since_at IS NOT NULL OR v.turn_due_at IS NOT NULL))";
+    Ok(tx.prepare_cached(asked)?.query_row((conversation_id, at), |row| row.get(0))?)
+}
+
+/// A person wrote without knowing the customer's last words: those still want an answer, from a person.
+pub fn still_waits(tx: &Tx<'_>, conversation_id: i64) -> Result<(), StoreError> {
+    tx.execute("UPDATE conversation SET waiting_since_at = ifnull(waiting_since_at, ?2), turn_due_at = NULL WHERE id = ?1", (conversation_id, tx.now_ms))?;
+    Ok(())
+}
+
 /// Somebody looked at the thread.
 pub fn mark_read(tx: &Tx<'_>, conversation_id: i64) -> Result<(), StoreError> {
     let changed = tx.execute("UPDATE conversation SET unread_count = 0 WHERE id = ?1 AND unread_count > 0", [conversation_id])?;

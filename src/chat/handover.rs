@@ -66,7 +66,7 @@ pub fn row(tx: &Tx<'_>, conversation: &Conversation, from: &str, to: &str, reaso
 /// Conversations whose person has been silent since before `before_ms`, with nobody waiting: back to the bot.
 pub fn idle(tx: &Tx<'_>, before_ms: i64, limit: usize) -> Result<Vec<i64>, StoreError> {
     let mut query =
-        tx.prepare_cached("SELECT id FROM conversation WHERE handler = 'user' AND handler_at < ?1 AND waiting_since_at IS NULL AND last_at < ?1 AND merged_into IS NULL LIMIT ?2")?;
+        tx.prepare_cached("SELECT id FROM conversation WHERE is_human = 1 AND handler = 'user' AND handler_at < ?1 AND waiting_since_at IS NULL AND last_at < ?1 LIMIT ?2")?;
     let rows = query.query_map((before_ms, limit as i64), |row| row.get(0))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

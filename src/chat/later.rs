@@ -75,12 +75,13 @@ pub fn call_off(tx: &Tx<'_>, conversation_id: i64, id: i64, actor: &str) -> Resu
 
 /// Sends what is due. A reply that may no longer be sent (an account was taken off the list) is refused and told of.
 pub fn send_due(tx: &Tx<'_>, accounts: &[String], limit: usize) -> Result<usize, StoreError> {
-    let mut query = tx.prepare_cached("SELECT id, conversation_id, text, user_id, media_id FROM later WHERE done_at IS NULL AND send_at <= ?1 ORDER BY send_at, id LIMIT ?2")?;
-    let due: Vec<(i64, i64, String, i64, Option<i64>)> =
-        query.query_map((tx.now_ms, limit as i64), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))?.collect::<Result<_, _>>()?;
+    let mut query =
+        tx.prepare_cached("SELECT id, conversation_id, text, user_id, media_id, at FROM later WHERE done_at IS NULL AND send_at <= ?1 ORDER BY send_at, id LIMIT ?2")?;
+    let due: Vec<(i64, i64, String, i64, Option<i64>, i64)> =
+        query.query_map((tx.now_ms, limit as i64), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?)))?.collect::<Result<_, _>>()?;
     let count = due.len();
-    for (id, conversation_id, text, user_id, media_id) in due {
-        let reply = Reply { conversation_id, text, actor: format!("user:{user_id}"), user_id: Some(user_id), token: Some(format!("later:{id}")), media_id };
+    for (id, conversation_id, text, user_id, media_id, at) in due {
+        let reply = Reply { conversation_id, text, actor: format!("user:{user_id}"), user_id: Some(user_id), token: Some(format!("later:{id}")), media_id, written_at: Some(at) };
         let cause = match reply::send(tx, &reply, accounts) {
             Ok(_) => None,
             Err(ReplyError::Db(error)) => return Err(error),

@@ -593,6 +593,12 @@ pub fn cancel_bot_rows(tx: &Tx<'_>, conversation_id: i64, cause: &str) -> Result
     Ok(ids.len())
 }
 
+/// Who has the chat an outbox row is for (nobody: the inner `None`); the outer one when there is no such row.
+pub fn holder(tx: &Tx<'_>, id: i64) -> Result<Option<Option<String>>, StoreError> {
+    let holder = "SELECT v.held_by FROM outbox o JOIN conversation v ON v.id = o.conversation_id WHERE o.id = ?1";
+    Ok(tx.prepare_cached(holder)?.query_row([id], |row| row.get(0)).optional()?)
+}
+
 /// A person says: once more. For failed, parked and expired rows; `false` when there is nothing to retry.
 pub fn retry(tx: &Tx<'_>, actor: &str, id: i64) -> Result<bool, StoreError> {
     if step(tx, id, Happening::Retry)?.is_none() {

@@ -28,6 +28,8 @@ pub struct Reply {
     pub token: Option<String>,
     /// A file that goes along; the words are then its caption.
     pub media_id: Option<i64>,
+    /// When it was written, if it was kept for later: what came in since is not answered by it.
+    pub written_at: Option<i64>,
 }
 
 /// Why it was not queued.
@@ -76,13 +78,20 @@ pub fn send(tx: &Tx<'_>, reply: &Reply, accounts: &[String]) -> Result<Option<i6
     {
         return Ok(None);
     }
+    let crosses = match reply.written_at {
+        Some(at) => conversation::asked_since(tx, conversation.id, at)?,
+        None => false,
+    };
     let who = Holder { actor: reply.actor.clone(), user_id: reply.user_id };
     handover::to_person(tx, &conversation, Some(&who), "taken")?;
     let message_id = match reply.media_id {
         Some(media_id) => outbox::show(tx, &conversation, Author::User(reply.user_id), media_id, text, Priority::Person)?,
         None => outbox::say(tx, &conversation, Author::User(reply.user_id), text, Priority::Person)?,
     };
-    conversation::answered_by_person(tx, conversation.id, &reply.actor)?;
+    match crosses {
+        true => conversation::still_waits(tx, conversation.id)?,
+        false => conversation::answered_by_person(tx, conversation.id, &reply.actor)?,
+    }
     Ok(Some(message_id))
 }
 

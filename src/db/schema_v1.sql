@@ -684,6 +684,7 @@ CREATE TABLE audit (
   hash   BLOB NOT NULL                  -- SHA-256(previous hash || at || actor || action || object || detail)
 ) STRICT;
 CREATE INDEX audit_action ON audit (action, seq) WHERE action NOT IN ('message.in', 'message.out');
+CREATE INDEX audit_contact ON audit (object, at) WHERE action = 'contact.changed';
 
 -- What the model is told, in five blocks. A version is never changed; a change is a new version.
 CREATE TABLE prompt_block (

@@ -39,6 +39,7 @@ pub fn resolve(tx: &Tx<'_>, channel_id: i64, party: &Party) -> Result<i64, Store
     };
     if let (Some(phone), None) = (phone, by_phone) {
         add(tx, "phone", ANY_CHANNEL, phone, id)?;
+        super::search::renamed(tx, id)?; // found by his number from now on
     }
     if let (Some(lid), None) = (lid, by_lid) {
         add(tx, "lid", channel_id, lid, id)?;

@@ -109,13 +109,24 @@ fn a_reply_kept_for_later_goes_out_at_its_time_and_once() {
     assert_eq!(page.post(&app, &path, &[("when", "later"), ("text", "kemarin"), ("send_at", &at(-3)), ("token", "c")]).0, 422);
     assert_eq!(page.post(&app, &format!("/chats/{conversation}/do"), &[("what", "call-off"), ("with", "2")]).0, 303);
     assert_eq!(app.waha.delivered().len(), before);
+    // what he asks after it was written is not answered by it
+    let other = app.customer_writes("6281200000002", "LT2", "UMR_APR_2030_HEMAT")["conversation_id"].as_str().unwrap().to_owned();
+    app.wait_delivered(before + 1);
+    let before = app.waha.delivered().len();
+    let path = format!("/chats/{other}/messages");
+    assert_eq!(page.post(&app, &path, &[("when", "later"), ("text", "sudah kami kirim ya Pak"), ("send_at", &at(2)), ("token", "d")]).0, 303);
+    assert_eq!(app.api("POST", &format!("/api/conversations/{other}/claim"), None).0, 200);
+    app.customer_writes("6281200000002", "LT3", "visa saya ditolak, bagaimana?");
+    let waits = |app: &Kafilah| app.api("GET", "/api/conversations?tab=waiting", None).1["conversations"].as_array().unwrap().iter().any(|row| row["id"] == *other);
+    app.wait("the customer to wait for a person", SOON, &waits);
     app.kill();
     app.boot();
     let later = (chrono::Utc::now() + chrono::Duration::hours(4)).to_rfc3339();
     app.api("POST", "/api/test/clock", Some(json!({"now": later})));
     app.wait("the reply to go out", SOON, |app| app.waha.delivered().iter().any(|line| line.contains("kursi kami tahan")));
     std::thread::sleep(Duration::from_millis(800));
-    assert_eq!(app.waha.delivered().len(), before + 1, "once, and not what was called off: {:?}", app.waha.delivered());
+    assert!(waits(&app), "the reply kept for later answers nothing it could not know");
+    assert_eq!(app.waha.delivered().len(), before + 2, "once each, and not what was called off: {:?}", app.waha.delivered());
 }
 
 #[test]
@@ -177,6 +188,7 @@ fn a_cs_kept_to_his_own_sees_no_other_chat_anywhere() {
     for n in 1..=3 {
         app.customer_writes(&format!("628120000000{n}"), &format!("OW{n}"), "rahasia jamaah");
     }
+    app.wait_delivered(3);
     app.api("POST", "/api/conversations/conv_1/assign", Some(json!({"user": rina})));
     app.api("POST", "/api/conversations/conv_2/assign", Some(json!({"user": dadan})));
     let mine = String::from_utf8(app.cli(&["token", "create", "--role", "cs", "--name", "rina", "--user", &rina]).stdout).unwrap().trim().to_owned();
@@ -196,6 +208,8 @@ fn a_cs_kept_to_his_own_sees_no_other_chat_anywhere() {
     let page = Browserless::login(&app, &rina, "sandi-panjang");
     assert_eq!(page.get(&app, "/chats/conv_2").0, 404);
     assert_eq!(page.get(&app, "/contacts/2").0, 404);
+    let answers: Vec<u16> = (1..=3).map(|row| page.post(&app, &format!("/queue/{row}/discard"), &[]).0).collect();
+    assert_eq!(answers.iter().filter(|status| **status == 404).count(), 1, "what waits for a colleague's customer is not his to touch: {answers:?}");
     assert_eq!(page.get(&app, "/chats/conv_1").0, 200);
     app.wait("the look to be written down", SOON, |app| app.export("staff-access").iter().any(|row| row["name"] == "Rina" && row["contact_id"] == 1));
 }
@@ -243,6 +257,9 @@ fn a_second_factor_is_asked_for_and_counts_once() {
     assert_eq!(page.post(&app, "/profile/factor", &[("what", "confirm"), ("secret", &secret), ("code", "000000")]).0, 422);
     let first = code(0);
     assert_eq!(page.post(&app, "/profile/factor", &[("what", "confirm"), ("secret", &secret), ("code", &first)]).0, 303);
+    let own = kafilah::kernel::totp::new_secret();
+    let theirs = (0..1_000_000).map(|code| format!("{code:06}")).find(|code| kafilah::kernel::totp::check(&own, code, now, 0).is_some()).unwrap();
+    assert_eq!(page.post(&app, "/profile/factor", &[("what", "confirm"), ("secret", &own), ("code", &theirs)]).0, 404, "a session alone puts no other factor in its place");
     let login = |code: &str| {
         let body = format!("email={}&password=sandi-panjang&code={code}", rina.replace('@', "%40"));
         app.call("POST", "/login", &[("content-type", "application/x-www-form-urlencoded"), ("origin", &app.address)], Some(body.as_bytes())).status

@@ -25,7 +25,7 @@ fn agent(app: &Kafilah, name: &str, role: &str) -> String {
 /// His page is open.
 fn online(app: &Kafilah, token: &str) -> WebSocket<TcpStream> {
     let host = app.address.trim_start_matches("http://");
-    let mut request = format!("ws://{host}/live").into_client_request().unwrap();
+    let mut request = format!("ws://{host}/live?after=0").into_client_request().unwrap();
     request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
     let stream = TcpStream::connect(host).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();

@@ -87,6 +87,7 @@ fn one_message_under_two_envelopes_and_two_addresses_is_one() {
     // the second delivery told the phone: one contact with both identities
     let contacts = app.export("contacts");
     assert_eq!(contacts.len(), 1, "{contacts:?}");
+    assert_eq!(app.api("GET", "/api/conversations?q=6281200000077", None).1["conversations"].as_array().unwrap().len(), 1, "found by the number learnt later");
     assert_eq!((&contacts[0]["phone"], &contacts[0]["lid"]), (&json!("+6281200000077"), &json!("200000000000077@lid")));
     app.wait_delivered(1);
     assert_eq!(app.waha.delivered().len(), 1);

@@ -341,7 +341,7 @@ pub async fn send(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Pat
         Some(ready) => app.store.read(move |connection| canned::find(connection, ready)).await?.and_then(|ready| ready.media_id),
         None => None,
     };
-    let reply = Reply { conversation_id: id, text, actor, user_id: Some(user_id), token, media_id };
+    let reply = Reply { conversation_id: id, text, actor, user_id: Some(user_id), token, media_id, written_at: None };
     match say(&app, reply, form.send_at.filter(|_| form.when.as_deref() == Some("later"))).await {
         Ok(_) => {
             if let Some(ready) = ready {
@@ -400,7 +400,7 @@ pub async fn send_file(State(app): State<Arc<App>>, headers: HeaderMap, Path(id)
     let media_id = super::files::keep(&app, &file_name, &bytes).await?;
     let token = given("token").filter(|token| token.len() <= 64).map(|token| format!("{actor}:{token}"));
     let text = given("text").unwrap_or_default().replace("\r\n", "\n");
-    let reply = Reply { conversation_id: id, text, actor, user_id: Some(user_id), token, media_id: Some(media_id) };
+    let reply = Reply { conversation_id: id, text, actor, user_id: Some(user_id), token, media_id: Some(media_id), written_at: None };
     match say(&app, reply, given("send_at").filter(|_| given("when").as_deref() == Some("later"))).await {
         Ok(_) => Ok(back(id, given("qs").as_deref(), "sent=1")),
         Err(ReplyError::UnknownAccount(_)) => Err(Refusal::Notice(422, "account")),

@@ -94,6 +94,9 @@ pub async fn second_factor(State(app): State<Arc<App>>, headers: HeaderMap, Form
     match sent.what.as_str() {
         "begin" => page(&app, &headers, &visitor, 200, offer(&totp::new_secret(), false)).await,
         "confirm" => {
+            if app.store.read(move |connection| user::has_factor(connection, id)).await? {
+                return Err(Refusal::NotFound); // the one in place is switched off first, with its own code
+            }
             let secret = sent.secret.unwrap_or_default();
             let now_s = app.now_ms() / 1000;
             let Some(step) = totp::check(&secret, sent.code.as_deref().unwrap_or(""), now_s, 0) else {

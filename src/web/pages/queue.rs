@@ -90,8 +90,20 @@ pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap, Query(query):
 pub async fn retry(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<i64>, Form(form): Form<Act>) -> Result<Response, Refusal> {
     let visitor = enter(&app, &headers, Action::Chat).await?;
     visitor.check(&headers, &form.csrf)?;
-    let actor = visitor.actor();
-    app.store.write(move |tx| outbox::retry(tx, &actor, id)).await?;
+    let (actor, scope) = (visitor.actor(), visitor.scope());
+    let seen = app
+        .store
+        .write(move |tx| -> Result<bool, StoreError> {
+            let seen = outbox::holder(tx, id)?.is_some_and(|holder| scope.sees(holder.as_deref()));
+            if seen {
+                outbox::retry(tx, &actor, id)?;
+            }
+            Ok(seen)
+        })
+        .await?;
+    if !seen {
+        return Err(Refusal::NotFound);
+    }
     Ok(see(back(form.back.as_deref()).as_str()))
 }
 
@@ -99,8 +111,20 @@ pub async fn retry(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Pa
 pub async fn discard(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<i64>, Form(form): Form<Act>) -> Result<Response, Refusal> {
     let visitor = enter(&app, &headers, Action::Chat).await?;
     visitor.check(&headers, &form.csrf)?;
-    let actor = visitor.actor();
-    app.store.write(move |tx| outbox::discard(tx, &actor, id)).await?;
+    let (actor, scope) = (visitor.actor(), visitor.scope());
+    let seen = app
+        .store
+        .write(move |tx| -> Result<bool, StoreError> {
+            let seen = outbox::holder(tx, id)?.is_some_and(|holder| scope.sees(holder.as_deref()));
+            if seen {
+                outbox::discard(tx, &actor, id)?;
+            }
+            Ok(seen)
+        })
+        .await?;
+    if !seen {
+        return Err(Refusal::NotFound);
+    }
     Ok(see(back(form.back.as_deref()).as_str()))
 }
 
