@@ -508,22 +508,26 @@ pub struct Job {
     pub tells: bool,
     /// Tries so far.
     pub attempts: i64,
+    /// When it was to be done, Unix ms: tells a job from the same one given anew.
+    pub due_at: i64,
 }
 
 /// Jobs whose time has come, those of one chat together.
-pub fn due_jobs(connection: &Connection, now_ms: i64, limit: usize) -> Result<Vec<Job>, StoreError> {
-    let mut query = connection
-        .prepare_cached("SELECT channel_id, chat_id, label_id, what = 'tell', attempts FROM label_job WHERE due_at <= ?1 ORDER BY channel_id, chat_id, label_id LIMIT ?2")?;
-    let rows = query
-        .query_map((now_ms, limit as i64), |row| Ok(Job { channel_id: row.get(0)?, chat_id: row.get(1)?, label_id: row.get(2)?, tells: row.get(3)?, attempts: row.get(4)? }))?;
+pub fn due_jobs(connection: &Connection, channel_id: i64, now_ms: i64, limit: usize) -> Result<Vec<Job>, StoreError> {
+    let mut query = connection.prepare_cached(
+        "SELECT channel_id, chat_id, label_id, what = 'tell', attempts, due_at FROM label_job WHERE channel_id = ?3 AND due_at <= ?1 ORDER BY chat_id, label_id LIMIT ?2",
+    )?;
+    let rows = query.query_map((now_ms, limit as i64, channel_id), |row| {
+        Ok(Job { channel_id: row.get(0)?, chat_id: row.get(1)?, label_id: row.get(2)?, tells: row.get(3)?, attempts: row.get(4)?, due_at: row.get(5)? })
+    })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// A job is done, unless it was given anew in the meantime.
 pub fn finish(tx: &Tx<'_>, job: &Job) -> Result<(), StoreError> {
     tx.execute(
-        "DELETE FROM label_job WHERE channel_id = ?1 AND chat_id = ?2 AND label_id = ?3 AND attempts = ?4 AND what = ?5",
-        (job.channel_id, &job.chat_id, job.label_id, job.attempts, if job.tells { "tell" } else { "ask" }),
+        "DELETE FROM label_job WHERE channel_id = ?1 AND chat_id = ?2 AND label_id = ?3 AND due_at = ?4 AND what = ?5",
+        (job.channel_id, &job.chat_id, job.label_id, job.due_at, if job.tells { "tell" } else { "ask" }),
     )?;
     Ok(())
 }
@@ -531,16 +535,25 @@ pub fn finish(tx: &Tx<'_>, job: &Job) -> Result<(), StoreError> {
 /// Tries before a job is left to the comparison.
 const MOST_TRIES: i64 = 12;
 
-/// A job did not work: again later and later, in the end left to a person (`wait_ms` none: at once).
+/// How long a job rests that was refused for good or tried often enough.
+const REST_MS: i64 = 24 * 3_600_000;
+
+/// A job did not work: again later and later, in the end once a day. One given anew in the meantime is left as it is.
 pub fn postpone(tx: &Tx<'_>, job: &Job, cause: &str, for_good: bool) -> Result<(), StoreError> {
     if !job.tells && (for_good || job.attempts >= MOST_TRIES) {
         return finish(tx, job); // the comparison asks anyway
     }
-    let wait = if for_good || job.attempts >= MOST_TRIES { i64::MAX / 4 - tx.now_ms } else { (2_000i64 << job.attempts.min(9)).min(15 * 60_000) };
+    let wait = if for_good || job.attempts >= MOST_TRIES { REST_MS } else { (2_000i64 << job.attempts.min(9)).min(15 * 60_000) };
     tx.execute(
-        "UPDATE label_job SET attempts = attempts + 1, due_at = ?4 + ?5, last_cause = ?6 WHERE channel_id = ?1 AND chat_id = ?2 AND label_id = ?3",
-        (job.channel_id, &job.chat_id, job.label_id, tx.now_ms, wait, cause),
+        "UPDATE label_job SET attempts = attempts + 1, due_at = ?4 + ?5, last_cause = ?6 WHERE channel_id = ?1 AND chat_id = ?2 AND label_id = ?3 AND due_at = ?7",
+        (job.channel_id, &job.chat_id, job.label_id, tx.now_ms, wait, cause, job.due_at),
     )?;
+    Ok(())
+}
+
+/// A number is back: what rested while it was away is tried at once.
+pub fn wake_jobs(tx: &Tx<'_>, channel_id: i64) -> Result<(), StoreError> {
+    tx.execute("UPDATE label_job SET attempts = 0, due_at = ?2 WHERE channel_id = ?1 AND attempts > 0", (channel_id, tx.now_ms))?;
     Ok(())
 }
 

@@ -24,6 +24,11 @@ impl ApiError {
         Self { status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), code, message: message.into(), field: None, more: None }
     }
 
+    /// Whether the caller may not (401, 403), whatever the state of the program.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+    }
+
     /// 422 about one field.
     pub fn field(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self { field: Some(field.into()), ..Self::new(422, "invalid_field", message) }

@@ -45,7 +45,7 @@ pub async fn open(State(app): State<Arc<App>>, headers: HeaderMap, Query(resume)
     upgrade.max_message_size(16 << 10).on_upgrade(move |socket| async move {
         app.counters.sockets.fetch_add(1, Ordering::Relaxed);
         let here = app.presence.enter(&app, &caller).await;
-        let _ = feed(&app, socket, resume.after, &caller, here).await; // a broken socket resumes by its number
+        let _ = feed(&app, socket, resume.after, caller, &headers, here).await; // a broken socket resumes by its number
         app.counters.sockets.fetch_sub(1, Ordering::Relaxed);
         app.presence.leave(&app, here);
     })
@@ -72,14 +72,14 @@ struct Said {
     state: Option<String>,
 }
 
-async fn feed(app: &Arc<App>, mut socket: WebSocket, after: Option<i64>, caller: &Caller, here: u64) -> Result<(), axum::Error> {
+async fn feed(app: &Arc<App>, mut socket: WebSocket, after: Option<i64>, mut caller: Caller, headers: &HeaderMap, here: u64) -> Result<(), axum::Error> {
     let mut live = app.live.subscribe(); // before reading the store, so that nothing falls between
     let mut stop = app.stop.subscribe();
     let mut seq = match after {
         Some(seq) => seq,
         None => app.store.read(event::last_seq).await.unwrap_or(0),
     };
-    catch_up(app, &mut socket, &mut seq, caller).await?;
+    catch_up(app, &mut socket, &mut seq, &caller).await?;
     let mut ping = tokio::time::interval(PING);
     loop {
         tokio::select! {
@@ -91,12 +91,12 @@ async fn feed(app: &Arc<App>, mut socket: WebSocket, after: Option<i64>, caller:
                 Ok(line) if line.seq <= seq => {}
                 Ok(line) if line.seq == seq + 1 => {
                     seq = line.seq;
-                    if may_hear(app, caller, line.conversation_id).await {
+                    if may_hear(app, &caller, line.conversation_id).await {
                         send(&mut socket, Message::Text(line.frame.clone())).await?;
                     }
                 }
                 // a gap (pruned numbers) or a lag: the store knows
-                Ok(_) | Err(RecvError::Lagged(_)) => catch_up(app, &mut socket, &mut seq, caller).await?,
+                Ok(_) | Err(RecvError::Lagged(_)) => catch_up(app, &mut socket, &mut seq, &caller).await?,
                 Err(RecvError::Closed) => return Ok(()),
             },
             said = socket.recv() => match said {
@@ -112,7 +112,18 @@ async fn feed(app: &Arc<App>, mut socket: WebSocket, after: Option<i64>, caller:
                 Some(Ok(_)) => {} // pongs, and words nobody asked for
                 Some(Err(error)) => return Err(error),
             },
-            _ = ping.tick() => send(&mut socket, Message::Ping(Vec::new().into())).await?,
+            _ = ping.tick() => {
+                // who signed out, was shut out or has another role since is heard no longer as he was
+                match auth::allowed(app, &Method::GET, headers, Action::View).await {
+                    Ok(now) => caller = now,
+                    Err(error) if error.is_refusal() => {
+                        let bye = CloseFrame { code: close_code::POLICY, reason: "signed out".into() };
+                        return send(&mut socket, Message::Close(Some(bye))).await;
+                    }
+                    Err(_) => {} // the store is busy: the next ping asks again
+                }
+                send(&mut socket, Message::Ping(Vec::new().into())).await?;
+            }
         }
     }
 }

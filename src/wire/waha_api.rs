@@ -301,7 +301,9 @@ impl Waha {
         let answer = self.ask("GET", &format!("/api/{}/labels/{wa_id}/chats", self.session), None)?;
         let rows = answer.as_array().ok_or(WahaError::Status { status: 200, message: "no list of chats in the answer".into() })?;
         let id = |row: &Value| row["id"].as_str().or_else(|| row["id"]["_serialized"].as_str()).or_else(|| row.as_str()).map(waha::plain_chat);
-        Ok(rows.iter().filter_map(id).filter(|chat| chat.ends_with("@c.us") || chat.ends_with("@lid")).collect())
+        let chats: Option<Vec<String>> = rows.iter().map(id).collect(); // a row we cannot read is not "nobody"
+        let chats = chats.ok_or(WahaError::Status { status: 200, message: "a chat without an id in the answer".into() })?;
+        Ok(chats.into_iter().filter(|chat| chat.ends_with("@c.us") || chat.ends_with("@lid")).collect())
     }
 
     /// WhatsApp ids of the labels on a chat.

@@ -16,6 +16,8 @@ use std::time::Duration;
 const LOOK: Duration = Duration::from_millis(500);
 /// Between two comparisons of a number's labels; the first after a start and every return of the session come at once.
 const COMPARE_EVERY_MS: i64 = 15 * 60_000;
+/// After this long a number that came back has read its own labels and is compared in earnest.
+const FRESH_MS: i64 = 60_000;
 /// Between two readings of a phone's address book.
 const BOOK_EVERY_MS: i64 = 6 * 3_600_000;
 /// Jobs taken at once.
@@ -56,14 +58,17 @@ fn look(app: &App, channel: &Channel, waha: &Waha, seen: &mut Seen) -> Result<()
     let came_back = working && !seen.was_working;
     seen.was_working = working;
     let (now, channel_id) = (app.now_ms(), channel.id);
-    let jobs: Vec<Job> = app.store.read_blocking(|connection| label::due_jobs(connection, now, AT_ONCE))?.into_iter().filter(|job| job.channel_id == channel_id).collect();
+    if came_back {
+        app.store.write_blocking(move |tx| label::wake_jobs(tx, channel_id))?;
+    }
+    let jobs: Vec<Job> = app.store.read_blocking(|connection| label::due_jobs(connection, channel_id, now, AT_ONCE))?;
     // a number that has never said what it is may work: its jobs find out
     if !jobs.is_empty() && matches!(channel.status.as_str(), "WORKING" | "UNKNOWN") {
         work_off(app, waha, &jobs)?;
     }
     if working && (came_back || (now - seen.compared_at).abs() > COMPARE_EVERY_MS) {
-        seen.compared_at = now;
-        compare(app, channel_id, waha)?;
+        seen.compared_at = if came_back { now - COMPARE_EVERY_MS + FRESH_MS } else { now };
+        compare(app, channel_id, waha, came_back)?;
     }
     if working && (came_back || (now - seen.book_at).abs() > BOOK_EVERY_MS) {
         seen.book_at = now;
@@ -77,7 +82,7 @@ fn reason(error: &WahaError) -> (String, bool) {
     match error {
         WahaError::NoAnswer(_) => ("no_answer".into(), false),
         WahaError::Status { status: 501 | 404, .. } => ("not_supported".into(), true),
-        WahaError::Status { status: 422, message } if message.contains("20") || message.to_lowercase().contains("limit") => ("too_many_labels".into(), true),
+        WahaError::Status { status: 422, message } if message.contains("20 labels") || message.to_lowercase().contains("limit") => ("too_many_labels".into(), true),
         WahaError::Status { status, .. } => (format!("gateway_{status}"), false),
     }
 }
@@ -89,19 +94,31 @@ fn work_off(app: &App, waha: &Waha, jobs: &[Job]) -> Result<(), StoreError> {
     }
     // labels themselves come first: chats need their ids
     for (chat, jobs) in by_chat {
-        let done = if chat.is_empty() { jobs.iter().try_for_each(|job| tell_label(app, waha, job)) } else { settle_chat(app, waha, chat, &jobs) };
-        match done {
-            Ok(()) => {}
-            Err(Failed::Store(error)) => return Err(error),
-            Err(Failed::Gateway(error)) => {
-                let (cause, for_good) = reason(&error);
-                tracing::info!(%error, "the gateway did not take a change of labels");
-                let jobs: Vec<Job> = jobs.into_iter().cloned().collect();
-                app.store.write_blocking(move |tx| jobs.iter().try_for_each(|job| label::postpone(tx, job, &cause, for_good)))?;
+        if app.is_stopping() {
+            return Ok(());
+        }
+        if chat.is_empty() {
+            for job in jobs {
+                or_later(app, tell_label(app, waha, job), &[job])?; // a label that is refused holds no other up
             }
+        } else {
+            or_later(app, settle_chat(app, waha, chat, &jobs), &jobs)?;
         }
     }
     Ok(())
+}
+
+/// What the gateway did not take is put off.
+fn or_later(app: &App, done: Result<(), Failed>, jobs: &[&Job]) -> Result<(), StoreError> {
+    let error = match done {
+        Ok(()) => return Ok(()),
+        Err(Failed::Store(error)) => return Err(error),
+        Err(Failed::Gateway(error)) => error,
+    };
+    let (cause, for_good) = reason(&error);
+    tracing::info!(%error, "the gateway did not take a change of labels");
+    let jobs: Vec<Job> = jobs.iter().map(|job| (*job).clone()).collect();
+    app.store.write_blocking(move |tx| jobs.iter().try_for_each(|job| label::postpone(tx, job, &cause, for_good)))
 }
 
 enum Failed {
@@ -193,9 +210,10 @@ fn settle_chat(app: &App, waha: &Waha, chat: &str, jobs: &[&Job]) -> Result<(), 
 }
 
 /// Compares every label and who carries it with the gateway's word; what events missed is put right and written down as such.
-/// An empty list is not believed: a gateway without labels gives one too.
-fn compare(app: &App, channel_id: i64, waha: &Waha) -> Result<(), StoreError> {
-    match compared(app, channel_id, waha) {
+/// An empty list of labels is not believed: a gateway without labels gives one too. `fresh`: the number has only just come back
+/// and may not have read its labels yet, so what is missing there is looked at again before it counts.
+fn compare(app: &App, channel_id: i64, waha: &Waha, fresh: bool) -> Result<(), StoreError> {
+    match compared(app, channel_id, waha, fresh) {
         Ok(None) => Ok(()),
         Ok(Some((labels, added, removed))) => {
             if added + removed > 0 {
@@ -211,7 +229,7 @@ fn compare(app: &App, channel_id: i64, waha: &Waha) -> Result<(), StoreError> {
     }
 }
 
-fn compared(app: &App, channel_id: i64, waha: &Waha) -> Result<Option<(usize, i64, i64)>, Failed> {
+fn compared(app: &App, channel_id: i64, waha: &Waha, fresh: bool) -> Result<Option<(usize, i64, i64)>, Failed> {
     let there = waha.labels()?;
     if there.is_empty() {
         return Ok(None);
@@ -220,7 +238,7 @@ fn compared(app: &App, channel_id: i64, waha: &Waha) -> Result<Option<(usize, i6
     // ours that are no longer there were deleted while nobody told us
     app.store.write_blocking(move |tx| -> Result<(), StoreError> {
         let ids: HashSet<&str> = names.iter().map(|label| label.id.as_str()).collect();
-        for (wa_id, _) in label::links(tx, channel_id)?.into_iter().filter(|(wa_id, _)| !ids.contains(wa_id.as_str())) {
+        for (wa_id, _) in label::links(tx, channel_id)?.into_iter().filter(|(wa_id, _)| !fresh && !ids.contains(wa_id.as_str())) {
             label::delete(tx, channel_id, &wa_id)?;
         }
         names.iter().try_for_each(|label| label::upsert(tx, channel_id, &label.id, label.name.as_deref(), label.color, label.color_hex.as_deref()).map(drop))
@@ -231,6 +249,9 @@ fn compared(app: &App, channel_id: i64, waha: &Waha) -> Result<Option<(usize, i6
             return Ok(None);
         }
         let chats = waha.label_chats(&one.id)?;
+        if fresh && chats.is_empty() {
+            continue;
+        }
         let wa_id = one.id.clone();
         let (more, fewer) = app.store.write_blocking(move |tx| -> Result<(i64, i64), StoreError> {
             let Some(label_id) = label::links(tx, channel_id)?.into_iter().find(|(id, _)| *id == wa_id).map(|(_, id)| id) else { return Ok((0, 0)) };
