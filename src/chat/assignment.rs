@@ -192,7 +192,7 @@ pub struct Shift {
 }
 
 impl Shift {
-    /// The office's hours cut down to this shift; a shift that cannot be read is the office's.
+    /// This shift's hours in place of the office's, with its pauses and holidays; a shift that cannot be read is the office's.
     pub fn hours(&self, office: &Hours) -> Hours {
         let time = |text: &str| chrono::NaiveTime::parse_from_str(text, "%H:%M").ok();
         match (time(&self.from), time(&self.until)) {

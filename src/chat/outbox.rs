@@ -211,13 +211,28 @@ pub fn enqueue(tx: &Tx<'_>, new: &Outgoing<'_>) -> Result<i64, StoreError> {
 
 /// Puts plain words into a conversation and its queue, and moves it along; returns the message id.
 pub fn say(tx: &Tx<'_>, conversation: &Conversation, author: Author, text: &str, priority: Priority) -> Result<i64, StoreError> {
+    put(tx, conversation, author, ("text", None), Some(text), priority)
+}
+
+/// Puts a file, with words beneath it, into a conversation and its queue; returns the message id.
+pub fn show(tx: &Tx<'_>, conversation: &Conversation, author: Author, media_id: i64, caption: &str, priority: Priority) -> Result<i64, StoreError> {
+    let mime: String = tx.query_row("SELECT mime FROM media WHERE id = ?1", [media_id], |row| row.get(0))?;
+    let kind = match mime.split('/').next() {
+        Some("image") => "image",
+        Some("video") => "video",
+        _ => "document",
+    };
+    put(tx, conversation, author, (kind, Some(media_id)), (!caption.is_empty()).then_some(caption), priority)
+}
+
+fn put(tx: &Tx<'_>, conversation: &Conversation, author: Author, (kind, media_id): (&'static str, Option<i64>), text: Option<&str>, priority: Priority) -> Result<i64, StoreError> {
     let new = Outgoing {
         conversation_id: conversation.id,
         channel_id: conversation.channel_id,
         author,
-        kind: "text",
-        text: Some(text),
-        media_id: None,
+        kind,
+        text,
+        media_id,
         extra: None,
         render: None,
         generation: None,
@@ -239,33 +254,6 @@ pub fn no_first_contact_any_more(tx: &Tx<'_>, conversation_id: i64) -> Result<()
         tx.wake_outbox();
     }
     Ok(())
-}
-
-/// Puts a file, with words beneath it, into a conversation and its queue; returns the message id.
-pub fn show(tx: &Tx<'_>, conversation: &Conversation, author: Author, media_id: i64, caption: &str, priority: Priority) -> Result<i64, StoreError> {
-    let mime: String = tx.query_row("SELECT mime FROM media WHERE id = ?1", [media_id], |row| row.get(0))?;
-    let kind = match mime.split('/').next() {
-        Some("image") => "image",
-        Some("video") => "video",
-        _ => "document",
-    };
-    let new = Outgoing {
-        conversation_id: conversation.id,
-        channel_id: conversation.channel_id,
-        author,
-        kind,
-        text: (!caption.is_empty()).then_some(caption),
-        media_id: Some(media_id),
-        extra: None,
-        render: None,
-        generation: None,
-        turn_id: None,
-        campaign_code: None,
-        priority,
-    };
-    let message_id = enqueue(tx, &new)?;
-    conversation::wrote(tx, conversation.id, message_id, tx.now_ms)?;
-    Ok(message_id)
 }
 
 /// A row as the queue thread needs it.

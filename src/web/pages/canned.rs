@@ -9,7 +9,6 @@ use axum::extract::{Multipart, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde_json::{Value, json};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 async fn page(app: &Arc<App>, visitor: &super::Visitor, status: u16, wrong: Option<String>, typed: Value) -> Result<Response, Refusal> {
@@ -35,19 +34,9 @@ pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Res
 }
 
 /// Keeps one, or takes one away.
-pub async fn save(State(app): State<Arc<App>>, headers: HeaderMap, mut form: Multipart) -> Result<Response, Refusal> {
+pub async fn save(State(app): State<Arc<App>>, headers: HeaderMap, form: Multipart) -> Result<Response, Refusal> {
     let visitor = enter(&app, &headers, Action::EditLabels).await?;
-    let (mut sent, mut file): (HashMap<String, String>, _) = (HashMap::new(), None);
-    while let Some(part) = form.next_field().await.map_err(|_| Refusal::Notice(413, "file"))? {
-        let name = part.name().unwrap_or("").to_owned();
-        if name == "file" {
-            let file_name = part.file_name().unwrap_or("").to_owned();
-            let bytes = part.bytes().await.map_err(|_| Refusal::Notice(413, "file"))?;
-            file = (!bytes.is_empty()).then_some((file_name, bytes));
-        } else {
-            sent.insert(name, part.text().await.map_err(|_| Refusal::Foreign)?);
-        }
-    }
+    let (sent, file) = files::sent(form).await?;
     visitor.check(&headers, sent.get("csrf").map_or("", String::as_str))?;
     let id: Option<i64> = sent.get("id").and_then(|id| id.parse().ok());
     let actor = visitor.actor();

@@ -22,7 +22,6 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Rows of a page of the list, messages of a page of a thread, and messages found by a search.
@@ -370,20 +369,10 @@ async fn say(app: &Arc<App>, reply: Reply, send_at: Option<String>) -> Result<Op
 pub const MAX_FILE: usize = 16 << 20;
 
 /// A file with words beneath it.
-pub async fn send_file(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<String>, mut form: Multipart) -> Result<Response, Refusal> {
+pub async fn send_file(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<String>, form: Multipart) -> Result<Response, Refusal> {
     let visitor = enter(&app, &headers, Action::Chat).await?;
     let id = chat_of(&app, &visitor, &id).await?;
-    let (mut sent, mut file): (HashMap<String, String>, _) = (HashMap::new(), None);
-    while let Some(part) = form.next_field().await.map_err(|_| Refusal::Notice(413, "file"))? {
-        let name = part.name().unwrap_or("").to_owned();
-        if name == "file" {
-            let file_name = part.file_name().unwrap_or("").to_owned();
-            let bytes = part.bytes().await.map_err(|_| Refusal::Notice(413, "file"))?;
-            file = (!bytes.is_empty()).then_some((file_name, bytes));
-        } else {
-            sent.insert(name, part.text().await.map_err(|_| Refusal::Foreign)?);
-        }
-    }
+    let (sent, file) = super::files::sent(form).await?;
     let given = |name: &str| sent.get(name).filter(|value| !value.is_empty()).cloned();
     visitor.check(&headers, sent.get("csrf").map_or("", String::as_str))?;
     if given("mode").as_deref() == Some("note") {

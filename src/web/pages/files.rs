@@ -7,9 +7,11 @@ use crate::db::StoreError;
 use crate::kernel::ids;
 use crate::web::policy::Action;
 use crate::web::view::Assets;
-use axum::extract::{Path, State};
+use axum::body::Bytes;
+use axum::extract::{Multipart, Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A stylesheet or script; 304 when the browser has it.
@@ -54,6 +56,22 @@ pub async fn media(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Pa
     set.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'; style-src 'unsafe-inline'"));
     set.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=86400"));
     Ok(response)
+}
+
+/// What a form with a file brought: its fields, and the file's name and bytes if one was chosen.
+pub async fn sent(mut form: Multipart) -> Result<(HashMap<String, String>, Option<(String, Bytes)>), Refusal> {
+    let (mut fields, mut file) = (HashMap::new(), None);
+    while let Some(part) = form.next_field().await.map_err(|_| Refusal::Notice(413, "file"))? {
+        let name = part.name().unwrap_or("").to_owned();
+        if name == "file" {
+            let file_name = part.file_name().unwrap_or("").to_owned();
+            let bytes = part.bytes().await.map_err(|_| Refusal::Notice(413, "file"))?;
+            file = (!bytes.is_empty()).then_some((file_name, bytes));
+        } else {
+            fields.insert(name, part.text().await.map_err(|_| Refusal::Foreign)?);
+        }
+    }
+    Ok((fields, file))
 }
 
 /// Keeps a file somebody of the team gives us; what its bytes do not show to be a picture, a film, a sound or a PDF is refused.

@@ -4,6 +4,7 @@ use super::{Form, Refusal, enter, see};
 use crate::app::{App, LineState};
 use crate::chat::{intake, outbox, quarantine};
 use crate::db::StoreError;
+use crate::db::writer::Tx;
 use crate::web::api::webhook;
 use crate::web::policy::Action;
 use crate::worker::reconcile;
@@ -86,46 +87,35 @@ pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap, Query(query):
     Ok(visitor.page(200, "queue.html", "queue", json!({"tab": tab, "rows": rows, "counts": counts, "next": next, "lines": lines, "still": query.still.is_some()})).await)
 }
 
-/// Once more.
-pub async fn retry(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<i64>, Form(form): Form<Act>) -> Result<Response, Refusal> {
-    let visitor = enter(&app, &headers, Action::Chat).await?;
-    visitor.check(&headers, &form.csrf)?;
+/// What a person does with a row of the outbox: [`outbox::retry`] or [`outbox::discard`].
+type Step = fn(&Tx<'_>, &str, i64) -> Result<bool, StoreError>;
+
+/// Does it, if he may see the chat the row is for.
+async fn act(app: &Arc<App>, headers: &HeaderMap, id: i64, form: &Act, step: Step) -> Result<Response, Refusal> {
+    let visitor = enter(app, headers, Action::Chat).await?;
+    visitor.check(headers, &form.csrf)?;
     let (actor, scope) = (visitor.actor(), visitor.scope());
     let seen = app
         .store
         .write(move |tx| -> Result<bool, StoreError> {
             let seen = outbox::holder(tx, id)?.is_some_and(|holder| scope.sees(holder.as_deref()));
             if seen {
-                outbox::retry(tx, &actor, id)?;
+                step(tx, &actor, id)?;
             }
             Ok(seen)
         })
         .await?;
-    if !seen {
-        return Err(Refusal::NotFound);
-    }
-    Ok(see(back(form.back.as_deref()).as_str()))
+    if seen { Ok(see(back(form.back.as_deref()).as_str())) } else { Err(Refusal::NotFound) }
+}
+
+/// Once more.
+pub async fn retry(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<i64>, Form(form): Form<Act>) -> Result<Response, Refusal> {
+    act(&app, &headers, id, &form, outbox::retry).await
 }
 
 /// Never mind.
 pub async fn discard(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<i64>, Form(form): Form<Act>) -> Result<Response, Refusal> {
-    let visitor = enter(&app, &headers, Action::Chat).await?;
-    visitor.check(&headers, &form.csrf)?;
-    let (actor, scope) = (visitor.actor(), visitor.scope());
-    let seen = app
-        .store
-        .write(move |tx| -> Result<bool, StoreError> {
-            let seen = outbox::holder(tx, id)?.is_some_and(|holder| scope.sees(holder.as_deref()));
-            if seen {
-                outbox::discard(tx, &actor, id)?;
-            }
-            Ok(seen)
-        })
-        .await?;
-    if !seen {
-        return Err(Refusal::NotFound);
-    }
-    Ok(see(back(form.back.as_deref()).as_str()))
+    act(&app, &headers, id, &form, outbox::discard).await
 }
 
 /// Reads a quarantined delivery again.
