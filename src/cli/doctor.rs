@@ -4,6 +4,7 @@ use super::Desk;
 use crate::db::setting::Settings;
 use crate::db::{DataDir, audit, readers};
 use crate::people::label;
+use crate::travel::booking;
 use crate::wire::client::{Call, Http};
 use crate::wire::waha_api::{Waha, has_webhook};
 use rusqlite::Connection;
@@ -63,6 +64,7 @@ fn look(dir: &DataDir) -> anyhow::Result<Vec<Check>> {
         foreign_keys(&reader),
         audit_chain(&reader),
         labels(&reader),
+        bookings(&reader),
         disk(dir),
         media(dir, &reader),
         stuck_rows(&reader),
@@ -109,6 +111,14 @@ fn labels(reader: &Connection) -> Check {
         Ok(0) => check("labels", Verdict::Ok, "who carries what is what the log says"),
         Ok(n) => check("labels", Verdict::Failed, format!("{n} places differ from the log: somebody wrote past the program")),
         Err(error) => check("labels", Verdict::Failed, error.to_string()),
+    }
+}
+
+fn bookings(reader: &Connection) -> Check {
+    match booking::astray(reader) {
+        Ok(0) => check("bookings", Verdict::Ok, "what each has paid is the sum of its payments"),
+        Ok(n) => check("bookings", Verdict::Failed, format!("{n} differ from the sum of their payments: somebody wrote past the program")),
+        Err(error) => check("bookings", Verdict::Failed, error.to_string()),
     }
 }
 

@@ -873,7 +873,7 @@ CREATE TABLE once (
   at    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- What customers bought, from an import or (later) from bookings.
+-- What customers bought elsewhere or before, from an import.
 CREATE TABLE purchase (
   id         INTEGER PRIMARY KEY,
   contact_id INTEGER NOT NULL REFERENCES contact (id),
@@ -885,6 +885,45 @@ CREATE TABLE purchase (
   imported_at INTEGER NOT NULL,
   UNIQUE (contact_id, product, bought_on, quantity, price_idr)
 ) STRICT;
+
+-- Seats sold: what a person of the team agreed with a customer. Seats are taken from the package's quota in the same
+-- transaction and given back when the booking is cancelled.
+CREATE TABLE booking (
+  id           INTEGER PRIMARY KEY,
+  contact_id   INTEGER NOT NULL REFERENCES contact (id),
+  package_id   INTEGER NOT NULL REFERENCES package (id),
+  seats        INTEGER NOT NULL CHECK (seats BETWEEN 1 AND 500),
+  total_idr    INTEGER NOT NULL CHECK (total_idr >= 0), -- for all seats together
+  paid_idr     INTEGER NOT NULL DEFAULT 0,              -- sum of its payments that stand; doctor proves it
+  note         TEXT,
+  token        TEXT UNIQUE,                             -- the form or call it came with: counted once
+  created_by   TEXT NOT NULL,
+  created_at   INTEGER NOT NULL,
+  updated_at   INTEGER NOT NULL,
+  cancelled_at INTEGER,
+  state        TEXT NOT NULL GENERATED ALWAYS AS (CASE WHEN cancelled_at IS NOT NULL THEN 'cancelled' WHEN paid_idr >= total_idr AND paid_idr > 0 THEN 'paid' WHEN paid_idr > 0 THEN 'part' ELSE 'unpaid' END) STORED
+) STRICT;
+CREATE INDEX booking_state   ON booking (state, id);
+CREATE INDEX booking_contact ON booking (contact_id, id);
+CREATE INDEX booking_package ON booking (package_id) WHERE cancelled_at IS NULL;
+
+-- Money a person of the team saw come in for a booking, or go back (below zero). Never changed: a mistake is voided.
+CREATE TABLE payment (
+  id          INTEGER PRIMARY KEY,
+  booking_id  INTEGER NOT NULL REFERENCES booking (id),
+  amount_idr  INTEGER NOT NULL CHECK (amount_idr <> 0),
+  method      TEXT NOT NULL CHECK (method IN ('transfer', 'cash', 'card', 'other')),
+  received_on TEXT NOT NULL,                            -- YYYY-MM-DD
+  reference   TEXT,                                     -- the bank's or the receipt's number
+  token       TEXT UNIQUE,
+  recorded_by TEXT NOT NULL,
+  recorded_at INTEGER NOT NULL,
+  voided_at   INTEGER,
+  voided_by   TEXT
+) STRICT;
+CREATE INDEX payment_booking ON payment (booking_id, id);
+-- the same transfer counts once, whoever reports it again
+CREATE UNIQUE INDEX payment_reference ON payment (method, reference) WHERE reference IS NOT NULL AND voided_at IS NULL;
 
 -- How far `export --since last` got, per export: a log by row number, a state by the time it last changed.
 CREATE TABLE export_mark (

@@ -130,6 +130,12 @@ impl Deref for Tx<'_> {
 }
 
 impl Tx<'_> {
+    /// Today where the agency is.
+    pub fn today(&self) -> Result<chrono::NaiveDate, StoreError> {
+        let day = super::setting::today(self.connection, self.now_ms)?;
+        Ok(day.parse().unwrap_or_default())
+    }
+
     /// Adds `n` to today's figure `name`, in this transaction.
     pub fn count(&self, name: impl Into<Cow<'static, str>>, n: i64) {
         self.pending.borrow_mut().counts.push((name.into(), n));

@@ -172,6 +172,26 @@ pub const EXPORTS: &[Export] = &[
         rows: State("updated_at"),
     },
     Export {
+        name: "bookings",
+        columns: &[
+            ("booking_id", Number), ("contact_phone", Phone), ("contact_name", Text), ("package_code", Text), ("departs", Text), ("seats", Number), ("total_idr", Number), ("paid_idr", Number), ("state", Text),
+            ("note", Text), ("created_by", Text), ("created_at", Time), ("cancelled_at", Time), ("contact_id", Number),
+        ],
+        sql: "SELECT v.id, {PHONE}, c.name, p.code, p.departs, v.seats, v.total_idr, v.paid_idr, v.state, v.note, v.created_by, v.created_at, v.cancelled_at, v.contact_id
+              FROM booking v JOIN contact c ON c.id = v.contact_id JOIN package p ON p.id = v.package_id WHERE {SPAN} ORDER BY v.id",
+        rows: State("v.updated_at"),
+    },
+    Export {
+        name: "payments",
+        columns: &[
+            ("payment_id", Number), ("booking_id", Number), ("contact_phone", Phone), ("contact_name", Text), ("package_code", Text), ("amount_idr", Number), ("method", Text), ("received_on", Text),
+            ("reference", Text), ("recorded_by", Text), ("recorded_at", Time), ("voided_at", Time),
+        ],
+        sql: "SELECT y.id, y.booking_id, {PHONE}, c.name, p.code, y.amount_idr, y.method, y.received_on, y.reference, y.recorded_by, y.recorded_at, y.voided_at
+              FROM payment y JOIN booking v ON v.id = y.booking_id JOIN contact c ON c.id = v.contact_id JOIN package p ON p.id = v.package_id WHERE {SPAN} ORDER BY y.id",
+        rows: State("max(y.recorded_at, ifnull(y.voided_at, 0))"),
+    },
+    Export {
         name: "purchases",
         columns: &[("bought_on", Text), ("contact_phone", Phone), ("contact_name", Text), ("product", Text), ("quantity", Number), ("price_idr", Number), ("total_idr", Number)],
         sql: "SELECT v.bought_on, {PHONE}, c.name, v.product, v.quantity, v.price_idr, v.total_idr FROM purchase v JOIN contact c ON c.id = v.contact_id

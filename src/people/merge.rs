@@ -19,6 +19,8 @@ struct Moved {
     labels: Vec<i64>,
     #[serde(default)]
     purchases: Vec<i64>,
+    #[serde(default)]
+    bookings: Vec<i64>,
     /// The merged contact's lead when the kept one had one too, as it was.
     #[serde(default)]
     lead: Option<Value>,
@@ -77,6 +79,8 @@ pub fn merge(tx: &Tx<'_>, kept: i64, merged: i64, cause: &str, actor: &str) -> R
     }
     moved.purchases = ids(tx, "SELECT id FROM purchase WHERE contact_id = ?1", merged)?;
     tx.execute("UPDATE OR IGNORE purchase SET contact_id = ?1 WHERE contact_id = ?2", (kept, merged))?;
+    moved.bookings = ids(tx, "SELECT id FROM booking WHERE contact_id = ?1", merged)?;
+    tx.execute("UPDATE booking SET contact_id = ?1 WHERE contact_id = ?2", (kept, merged))?;
     (moved.lead, moved.lead_moved) = crate::growth::lead::merge(tx, kept, merged)?;
     tx.execute("UPDATE contact SET merged_into = ?1 WHERE id = ?2", (kept, merged))?;
     super::search::renamed(tx, kept)?;
@@ -171,6 +175,9 @@ pub fn undo(tx: &Tx<'_>, merge_id: i64, actor: &str) -> Result<i64, ContactError
     }
     for purchase in &moved.purchases {
         tx.execute("UPDATE purchase SET contact_id = ?2 WHERE id = ?1", (purchase, merged))?;
+    }
+    for booking in &moved.bookings {
+        tx.execute("UPDATE booking SET contact_id = ?2 WHERE id = ?1", (booking, merged))?;
     }
     crate::growth::lead::unmerge(tx, kept, merged, moved.lead.as_ref(), moved.lead_moved)?;
     label::unmerge(tx, kept, &moved.labels)?;

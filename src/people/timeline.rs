@@ -10,7 +10,7 @@ use serde_json::Value;
 pub struct Happened {
     /// When, unix ms.
     pub at: i64,
-    /// label, phase, handover, note, escalation, promise, purchase, lead, merge, change, campaign.
+    /// label, phase, handover, note, escalation, promise, purchase, booking, payment, lead, merge, change, campaign.
     pub kind: String,
     /// What, by kind.
     pub detail: Value,
@@ -26,6 +26,8 @@ const SQL: &str = "
     UNION ALL SELECT p.at, 'promise', json_object('what', p.what, 'quote', p.quote, 'due_on', p.due_on, 'ended_as', p.ended_as) FROM conversation v JOIN promise p ON p.conversation_id = v.id WHERE v.contact_id = ?1 AND p.at < ?2
     UNION ALL SELECT t.at, 'campaign', json_object('code', t.code, 'via', t.via) FROM conversation v JOIN touch t ON t.conversation_id = v.id WHERE v.contact_id = ?1 AND t.at < ?2 AND t.via <> 'ignored'
     UNION ALL SELECT imported_at, 'purchase', json_object('product', product, 'total_idr', total_idr, 'on', bought_on) FROM purchase WHERE contact_id = ?1 AND imported_at < ?2
+    UNION ALL SELECT b.created_at, 'booking', json_object('id', b.id, 'package', (SELECT code FROM package p WHERE p.id = b.package_id), 'seats', b.seats) FROM booking b WHERE b.contact_id = ?1 AND b.created_at < ?2
+    UNION ALL SELECT y.recorded_at, 'payment', json_object('booking', b.id, 'amount_idr', y.amount_idr, 'method', y.method) FROM booking b JOIN payment y ON y.booking_id = b.id WHERE b.contact_id = ?1 AND y.recorded_at < ?2 AND y.voided_at IS NULL
     UNION ALL SELECT created_at, 'lead', json_object('phase', phase, 'package', package_code) FROM lead WHERE contact_id = ?1 AND created_at < ?2
     UNION ALL SELECT at, 'merge', json_object('merged', merged_id, 'name', (SELECT name FROM contact c WHERE c.id = merged_id), 'cause', cause, 'undone', undone_at IS NOT NULL) FROM contact_merge WHERE kept_id = ?1 AND at < ?2
     UNION ALL SELECT at, 'change', json_object('actor', actor, 'fields', json(detail)) FROM audit WHERE action = 'contact.changed' AND object = 'contact:' || ?1 AND at < ?2 AND json_valid(detail)

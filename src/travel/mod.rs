@@ -1,4 +1,6 @@
 //! What the agency sells.
 
+pub mod booking;
 pub mod catalog;
 pub mod package;
+pub mod payment;

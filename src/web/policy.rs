@@ -16,7 +16,7 @@ pub enum Action {
     /// Rename and delete labels, keep answers ready, save views for everybody. (A label is made by whoever puts it on first, as
     /// on the phone.)
     EditLabels,
-    /// Change packages and campaigns.
+    /// Change packages and campaigns; cancel bookings, take payments back. (Whoever writes in chats books and writes payments down.)
     EditCatalog,
     /// Change what the bot is told and knows: prompts, questions, flows.
     EditBot,

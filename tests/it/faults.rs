@@ -85,6 +85,27 @@ fn a_slow_or_half_sent_body_does_not_hold_anybody_up() {
 }
 
 #[test]
+fn an_idle_connection_is_kept_for_longer_than_a_head_may_take() {
+    let app = Kafilah::start();
+    let mut line = TcpStream::connect(app.address.trim_start_matches("http://")).unwrap();
+    line.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
+    let ask = |line: &mut TcpStream| {
+        line.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+        let mut said = [0u8; 4096];
+        let read = line.read(&mut said).unwrap();
+        String::from_utf8_lossy(&said[..read]).starts_with("HTTP/1.1 200")
+    };
+    assert!(ask(&mut line));
+    std::thread::sleep(Duration::from_secs(12));
+    assert!(ask(&mut line), "12 s of silence are no reason to close");
+    let started = Instant::now();
+    line.write_all(b"GET /heal").unwrap();
+    let mut rest = Vec::new();
+    let _ = line.read_to_end(&mut rest);
+    assert!((9..14).contains(&started.elapsed().as_secs()), "the head it began is cut off after 10 s, not {:?}", started.elapsed());
+}
+
+#[test]
 fn a_second_server_a_newer_store_and_a_damaged_file_are_refused() {
     let mut app = Kafilah::start();
     let second = app.cli(&["serve", "--listen", "127.0.0.1:0"]);

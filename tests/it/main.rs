@@ -1,6 +1,7 @@
 //! Black box: the real binary over HTTP, a real SQLite file, a fake WAHA on loopback. One file per feature.
 
 mod answering;
+mod bookings;
 mod browser;
 mod cli;
 mod contracts;

@@ -65,7 +65,7 @@ impl Browserless {
     }
 }
 
-const PAGES: [&str; 31] = [
+const PAGES: [&str; 32] = [
     "/bot/trials",
     "/contacts/import",
     "/",
@@ -79,6 +79,7 @@ const PAGES: [&str; 31] = [
     "/access",
     "/packages",
     "/packages/new",
+    "/bookings",
     "/queue",
     "/queue?tab=sent",
     "/queue?tab=unread",
@@ -167,6 +168,8 @@ fn roles_see_and_do_what_the_table_says() {
             ("/chats", true),
             ("/packages", true),
             ("/queue", true),
+            ("/bookings", true),
+            ("/bookings/new?contact=1", chats),
             ("/simulator", chats),
             ("/packages/new", edits),
             ("/audit", audit),

@@ -49,6 +49,17 @@ impl Caller {
         policy::scope(self.role, &self.actor, app.settings().text("team.cs_sees"))
     }
 
+    /// The `Idempotency-Key` it sent, as this caller's own.
+    ///
+    /// # Errors
+    /// 400 when the key cannot be kept as it is: taken for none, the call would count twice.
+    pub fn idempotency(&self, headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+        let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+        let key = key.to_str().ok().filter(|key| (1..=200).contains(&key.len()));
+        let key = key.ok_or_else(|| ApiError::new(400, "bad_idempotency_key", "Idempotency-Key: 1 to 200 visible ASCII characters"))?;
+        Ok(Some(format!("{}:{key}", self.actor)))
+    }
+
     /// Where a change it makes came from, as label events say it.
     pub fn source(&self) -> &'static str {
         if self.is_page { "dashboard" } else { "api" }

@@ -208,8 +208,7 @@ pub async fn send(
     JsonBody(body): JsonBody<Body>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let id = seen(&app, &caller, &id).await?;
-    let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok()).filter(|key| key.len() <= 200);
-    let token = key.map(|key| format!("{}:{key}", caller.actor));
+    let token = caller.idempotency(&headers)?;
     let message_id = say(&app, Reply { conversation_id: id, text: body.text, actor: caller.actor, user_id: caller.user_id, token, media_id: None, written_at: None }).await?;
     let status = if message_id.is_some() { "queued" } else { "duplicate" };
     Ok((StatusCode::ACCEPTED, Json(json!({"status": status, "state": "due", "message": message_id, "conversation_id": format!("conv_{id}")}))))

@@ -3,6 +3,7 @@
 pub mod analytics;
 pub mod auth;
 pub mod body;
+pub mod bookings;
 pub mod clock;
 pub mod contacts;
 pub mod conversations;

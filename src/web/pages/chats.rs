@@ -13,7 +13,7 @@ use crate::db::{StoreError, event};
 use crate::kernel::date;
 use crate::people::label::{self, LabelError};
 use crate::people::{contact, search, user};
-use crate::travel::package;
+use crate::travel::{booking, package};
 use crate::web::api::conversations::{self as api, Asked};
 use crate::web::policy::{self, Action};
 use axum::Json;
@@ -219,7 +219,7 @@ pub async fn thread(
             let opted_out = contact::find(connection, found.contact_id)?.is_some_and(|contact| contact.opted_out_at.is_some());
             Ok(Some(json!({
                 "chat": row, "items": items(&bubbles, marks, &in_page, row.unread, zone), "earlier": earlier, "package": package, "labels": label::of_contact(connection, found.contact_id)?,
-                "promises": promise::open(connection, found.id)?, "escalations": open, "touches": touches, "notes_pinned": pinned, "notes_count": notes.len(),
+                "promises": promise::open(connection, found.id)?, "bookings": booking::of_contact(connection, found.contact_id)?, "escalations": open, "touches": touches, "notes_pinned": pinned, "notes_count": notes.len(),
                 "later": later::of_conversation(connection, found.id)?, "phase_log": phases, "created_at": created, "party_size": found.party_size, "month": found.month, "chat_id": found.chat_id,
                 "last_seen": newest, "is_old": before.is_some(), "hit": hit, "given_note": given, "opted_out": opted_out,
             })))

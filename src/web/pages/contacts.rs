@@ -13,6 +13,7 @@ use crate::people::label::{self, LabelError};
 use crate::people::roster::{self, Person};
 use crate::people::segment::{self, SegmentError};
 use crate::people::{identity, merge, purchase, search, timeline};
+use crate::travel::booking;
 use crate::web::policy::Action;
 use axum::extract::{Multipart, Path, Query, State};
 use axum::http::{HeaderMap, header};
@@ -124,7 +125,7 @@ async fn page(app: &Arc<App>, visitor: &Visitor, status: u16, id: i64, typed: Va
             Ok(Some(json!({
                 "contact": row(connection, &found, now_ms)?, "identities": identity::of_contact(connection, found.id)?, "chats": contact::conversations(connection, found.id)?,
                 "fields": contact::fields(connection)?, "merges": merge::into(connection, found.id)?, "timeline": timeline::of_contact(connection, found.id, None, 100)?,
-                "purchases": purchase::of_contact(connection, found.id)?, "labels_all": label::all(connection)?, "alike": alike,
+                "bookings": booking::of_contact(connection, found.id)?, "purchases": purchase::of_contact(connection, found.id)?, "labels_all": label::all(connection)?, "alike": alike,
             })))
         })
         .await?;
@@ -366,7 +367,7 @@ pub struct ExportQuery {
 }
 
 /// Exports the team may take from a page.
-const EXPORTS: [&str; 5] = ["contacts", "conversations", "labels", "label-events", "custom-audience"];
+const EXPORTS: [&str; 7] = ["contacts", "bookings", "payments", "conversations", "labels", "label-events", "custom-audience"];
 
 /// A file of contacts, conversations, labels or what happened to labels; hashes for an audience.
 pub async fn export(State(app): State<Arc<App>>, headers: HeaderMap, Path(what): Path<String>, Query(query): Query<ExportQuery>) -> Result<Response, Refusal> {

@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod audit;
+pub mod bookings;
 pub mod canned;
 pub mod chats;
 pub mod contacts;
@@ -70,6 +71,11 @@ pub fn router(_: Arc<App>) -> Router<Arc<App>> {
         .route("/packages/{code}", get(packages::edit))
         .route("/packages/{code}/media/{id}/remove", post(packages::remove_media))
         .route("/packages/{code}/media/{id}/raise", post(packages::raise_media))
+        .route("/bookings", get(bookings::list).post(bookings::add))
+        .route("/bookings/new", get(bookings::blank))
+        .route("/bookings/{id}", get(bookings::show))
+        .route("/bookings/{id}/payments", post(bookings::pay))
+        .route("/bookings/{id}/do", post(bookings::act))
         .route("/queue", get(queue::list))
         .route("/queue/{id}/retry", post(queue::retry))
         .route("/queue/{id}/discard", post(queue::discard))

@@ -130,7 +130,9 @@ pub async fn save(State(app): State<Arc<App>>, headers: HeaderMap, Form(sent): F
     visitor.check(&headers, sent.get("csrf").map_or("", String::as_str))?;
     let new = sent.get("new").is_some_and(|new| new == "1");
     let read = read_form(&sent).and_then(|fields| Package::from_json(None, &Value::Object(fields)));
-    let package = match read {
+    // as it stood when the form was opened: a booking may have taken seats since
+    let keeps_taken = !new && sent.contains_key("seats_taken_was") && sent.get("seats_taken_was") == sent.get("seats_taken");
+    let mut package = match read {
         Ok(package) => package,
         Err(PackageError::Invalid { field, .. }) => {
             return Ok(form(&app, &visitor, 422, json!({"new": new, "p": sent, "wrong_field": field})).await);
@@ -142,8 +144,12 @@ pub async fn save(State(app): State<Arc<App>>, headers: HeaderMap, Form(sent): F
     let written = app
         .store
         .write(move |tx| -> Result<bool, StoreError> {
-            if new && package::find(tx, &package.code)?.is_some() {
+            let before = package::find(tx, &package.code)?.map(|(_, before)| before);
+            if new && before.is_some() {
                 return Ok(false);
+            }
+            if let Some(before) = before.filter(|_| keeps_taken) {
+                package.seats_taken = before.seats_taken;
             }
             package::put(tx, &actor, &package)?;
             Ok(true)
