@@ -79,8 +79,10 @@ pub struct Memory {
     pub files: HashMap<String, Vec<u8>>,
     /// Labels of the account: id, name, colour.
     pub labels: Vec<(String, String, i64)>,
-    /// Labels on chats: chat, label id.
+    /// Labels on chats: chat (of a session that is not the default one: `session/chat`), label id.
     pub chat_labels: Vec<(String, String)>,
+    /// Renaming and recolouring are refused.
+    pub refuses_label_changes: bool,
     /// The phone's address book: chat, name.
     pub book: Vec<(String, String)>,
     /// Session configuration as it was set.
@@ -317,6 +319,10 @@ async fn make_label(State(memory): State<Shared>, Json(body): Json<Value>) -> Re
 async fn change_label(State(memory): State<Shared>, Path((_, id)): Path<(String, String)>, Json(body): Json<Value>) -> Response {
     let mut memory = lock(&memory);
     memory.calls.push(format!("rename label {id}"));
+    let name = body["name"].as_str();
+    if memory.refuses_label_changes || name.is_some_and(|name| memory.labels.iter().any(|label| label.1 == name)) {
+        return (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({"message": "a label of that name exists", "statusCode": 422}))).into_response();
+    }
     match memory.labels.iter_mut().find(|label| label.0 == id) {
         Some(label) => {
             label.1 = body["name"].as_str().unwrap_or(&label.1).to_owned();
@@ -334,21 +340,31 @@ async fn delete_label(State(memory): State<Shared>, Path((_, id)): Path<(String,
     StatusCode::OK
 }
 
-async fn label_chats(State(memory): State<Shared>, Path((_, id)): Path<(String, String)>) -> Json<Value> {
-    Json(lock(&memory).chat_labels.iter().filter(|(_, label)| *label == id).map(|(chat, _)| json!({"id": chat})).collect())
+/// Where a session's chat stands in [`Memory::chat_labels`].
+fn place(session: &str, chat: &str) -> String {
+    if session == "default" { chat.to_owned() } else { format!("{session}/{chat}") }
 }
 
-async fn chat_labels(State(memory): State<Shared>, Path((_, chat)): Path<(String, String)>) -> Json<Value> {
+async fn label_chats(State(memory): State<Shared>, Path((session, id)): Path<(String, String)>) -> Json<Value> {
     let memory = lock(&memory);
-    Json(memory.labels.iter().filter(|label| memory.chat_labels.iter().any(|(on, id)| *on == chat && *id == label.0)).map(label_json).collect())
+    let chats = memory.chat_labels.iter().filter(|(_, label)| *label == id).filter_map(|(at, _)| {
+        let (of, chat) = at.split_once('/').unwrap_or(("default", at));
+        (of == session).then(|| json!({"id": chat}))
+    });
+    Json(chats.collect())
 }
 
-async fn set_chat_labels(State(memory): State<Shared>, Path((_, chat)): Path<(String, String)>, Json(body): Json<Value>) -> Json<Value> {
-    let mut memory = lock(&memory);
-    memory.calls.push(format!("labels of {chat}"));
-    memory.chat_labels.retain(|(on, _)| *on != chat);
+async fn chat_labels(State(memory): State<Shared>, Path((session, chat)): Path<(String, String)>) -> Json<Value> {
+    let (memory, at) = (lock(&memory), place(&session, &chat));
+    Json(memory.labels.iter().filter(|label| memory.chat_labels.iter().any(|(on, id)| *on == at && *id == label.0)).map(label_json).collect())
+}
+
+async fn set_chat_labels(State(memory): State<Shared>, Path((session, chat)): Path<(String, String)>, Json(body): Json<Value>) -> Json<Value> {
+    let (mut memory, at) = (lock(&memory), place(&session, &chat));
+    memory.calls.push(format!("labels of {at}"));
+    memory.chat_labels.retain(|(on, _)| *on != at);
     let ids: Vec<String> = body["labels"].as_array().into_iter().flatten().filter_map(|label| label["id"].as_str().map(str::to_owned)).collect();
-    memory.chat_labels.extend(ids.into_iter().map(|id| (chat.clone(), id)));
+    memory.chat_labels.extend(ids.into_iter().map(|id| (at.clone(), id)));
     Json(json!({"result": true}))
 }
 

@@ -100,8 +100,8 @@ pub enum Inbound {
     LabelUpsert { label_id: String, name: Option<String>, color: Option<i64>, color_hex: Option<String> },
     /// A label was deleted.
     LabelDeleted { label_id: String },
-    /// A label was put on a chat or taken off.
-    LabelChat { label_id: String, name: Option<String>, party: Party, added: bool },
+    /// A label was put on a chat or taken off; `at` as the envelope has it.
+    LabelChat { label_id: String, name: Option<String>, party: Party, added: bool, at: Option<i64> },
     /// The state of the session.
     Session { status: String, timelock: Option<(bool, Option<i64>)>, capping: Option<String>, phone: Option<Phone>, lid: Option<String> },
     /// Somebody rang.

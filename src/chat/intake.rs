@@ -7,7 +7,8 @@ use super::{channel, early, handover, media, outbox};
 use crate::db::StoreError;
 use crate::db::writer::Tx;
 use crate::kernel::date;
-use crate::people::{identity, label};
+use crate::people::identity;
+use crate::people::label_sync::{self, Click};
 use serde_json::{Value, json};
 
 /// What became of a delivery.
@@ -67,17 +68,26 @@ pub fn take(tx: &Tx<'_>, delivery: &Delivery, raw: &[u8], rules: Rules) -> Resul
             Ok(Receipt::Updated)
         }
         Inbound::LabelUpsert { label_id, name, color, color_hex } => {
-            label::upsert(tx, channel_id, label_id, name.as_deref(), *color, color_hex.as_deref())?;
+            label_sync::upsert(tx, channel_id, label_id, name.as_deref(), *color, color_hex.as_deref())?;
             Ok(Receipt::Updated)
         }
         Inbound::LabelDeleted { label_id } => {
-            label::delete(tx, channel_id, label_id)?;
+            label_sync::delete(tx, channel_id, label_id)?;
             Ok(Receipt::Updated)
         }
-        Inbound::LabelChat { label_id, name, party, added } => {
+        Inbound::LabelChat { label_id, name, party, added, at } => {
             let contact_id = identity::resolve(tx, channel_id, party)?;
             let own = channel::find(tx, channel_id)?.and_then(|channel| channel.phone);
-            label::record(tx, channel_id, label_id, name.as_deref(), contact_id, &party.chat_id, *added, own.as_deref())?;
+            let click = Click {
+                wa_id: label_id,
+                name: name.as_deref(),
+                contact_id,
+                chat_id: &party.chat_id,
+                added: *added,
+                at: date::believable(*at, tx.now_ms),
+                own_phone: own.as_deref(),
+            };
+            label_sync::record(tx, channel_id, &click)?;
             Ok(Receipt::Updated)
         }
         Inbound::Session { status, timelock, capping, phone, lid } => {

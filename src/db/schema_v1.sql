@@ -565,7 +565,7 @@ CREATE TABLE label_check (
   at         INTEGER NOT NULL,
   labels     INTEGER NOT NULL,          -- labels compared
   added      INTEGER NOT NULL,          -- put right: had been missed
-  removed    INTEGER NOT NULL,
+  removed    INTEGER NOT NULL,          -- not found there: each is asked about before it counts
   cause      TEXT                       -- why it could not be made; null: it was made
 ) STRICT;
 

@@ -6,13 +6,13 @@ use super::merge;
 use crate::chat::inbound::Party;
 use crate::db::StoreError;
 use crate::db::writer::Tx;
-use rusqlite::OptionalExtension;
+use rusqlite::{Connection, OptionalExtension};
 
 /// The channel id of identities that are not bound to a channel.
 const ANY_CHANNEL: i64 = 0;
 
-fn find(tx: &Tx<'_>, kind: &str, channel_id: i64, value: &str) -> Result<Option<i64>, StoreError> {
-    let mut query = tx.prepare_cached("SELECT contact_id FROM identity WHERE kind = ?1 AND channel_id = ?2 AND value = ?3")?;
+fn find(connection: &Connection, kind: &str, channel_id: i64, value: &str) -> Result<Option<i64>, StoreError> {
+    let mut query = connection.prepare_cached("SELECT contact_id FROM identity WHERE kind = ?1 AND channel_id = ?2 AND value = ?3")?;
     Ok(query.query_row((kind, channel_id, value), |row| row.get(0)).optional()?)
 }
 
@@ -51,10 +51,10 @@ pub fn resolve(tx: &Tx<'_>, channel_id: i64, party: &Party) -> Result<i64, Store
 }
 
 /// Who a personal chat of a number belongs to, if we know him.
-pub fn of_chat(tx: &Tx<'_>, channel_id: i64, chat_id: &str) -> Result<Option<i64>, StoreError> {
+pub fn of_chat(connection: &Connection, channel_id: i64, chat_id: &str) -> Result<Option<i64>, StoreError> {
     match chat_id.split_once('@') {
-        Some((phone, "c.us")) => find(tx, "phone", ANY_CHANNEL, phone),
-        Some((lid, "lid")) => find(tx, "lid", channel_id, lid),
+        Some((phone, "c.us")) => find(connection, "phone", ANY_CHANNEL, phone),
+        Some((lid, "lid")) => find(connection, "lid", channel_id, lid),
         _ => Ok(None),
     }
 }
@@ -65,7 +65,7 @@ pub fn of_phone(tx: &Tx<'_>, phone: &crate::kernel::phone::Phone) -> Result<Opti
 }
 
 /// The ways to reach a contact: (kind, digits).
-pub fn of_contact(connection: &rusqlite::Connection, contact_id: i64) -> Result<Vec<(String, String)>, StoreError> {
+pub fn of_contact(connection: &Connection, contact_id: i64) -> Result<Vec<(String, String)>, StoreError> {
     let mut query = connection.prepare_cached("SELECT kind, value FROM identity WHERE contact_id = ?1 ORDER BY kind DESC, added_at")?;
     let rows = query.query_map([contact_id], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
@@ -78,7 +78,7 @@ pub fn learn_phone(tx: &Tx<'_>, channel_id: i64, lid: &str, phone: &crate::kerne
 }
 
 /// LIDs on `channel_id` whose phone nobody has told yet, newest contacts first.
-pub fn unresolved(connection: &rusqlite::Connection, channel_id: i64, limit: usize) -> Result<Vec<String>, StoreError> {
+pub fn unresolved(connection: &Connection, channel_id: i64, limit: usize) -> Result<Vec<String>, StoreError> {
     let mut query = connection.prepare_cached(
         "SELECT l.value FROM identity l WHERE l.kind = 'lid' AND l.channel_id = ?1
          AND NOT EXISTS (SELECT 1 FROM identity p WHERE p.contact_id = l.contact_id AND p.kind = 'phone') ORDER BY l.added_at DESC LIMIT ?2",

@@ -16,7 +16,7 @@ struct Moved {
     identities: Vec<String>,
     conversations: Vec<MovedChat>,
     #[serde(default)]
-    labels: Vec<i64>,
+    labels: label::Merged,
     #[serde(default)]
     purchases: Vec<i64>,
     #[serde(default)]
@@ -77,6 +77,7 @@ pub fn merge(tx: &Tx<'_>, kept: i64, merged: i64, cause: &str, actor: &str) -> R
     for field in ["email", "address", "interest"] {
         tx.execute(&format!("UPDATE contact SET {field} = (SELECT {field} FROM contact WHERE id = ?2) WHERE id = ?1 AND {field} IS NULL"), (kept, merged))?;
     }
+    label::tell_all(tx, kept)?;
     moved.purchases = ids(tx, "SELECT id FROM purchase WHERE contact_id = ?1", merged)?;
     tx.execute("UPDATE OR IGNORE purchase SET contact_id = ?1 WHERE contact_id = ?2", (kept, merged))?;
     moved.bookings = ids(tx, "SELECT id FROM booking WHERE contact_id = ?1", merged)?;
@@ -180,7 +181,7 @@ pub fn undo(tx: &Tx<'_>, merge_id: i64, actor: &str) -> Result<i64, ContactError
         tx.execute("UPDATE booking SET contact_id = ?2 WHERE id = ?1", (booking, merged))?;
     }
     crate::growth::lead::unmerge(tx, kept, merged, moved.lead.as_ref(), moved.lead_moved)?;
-    label::unmerge(tx, kept, &moved.labels)?;
+    label::unmerge(tx, kept, merged, &moved.labels)?;
     super::search::renamed(tx, kept)?;
     super::search::renamed(tx, merged)?;
     tx.execute("UPDATE contact_merge SET undone_at = ?2 WHERE id = ?1", (merge_id, tx.now_ms))?;

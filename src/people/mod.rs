@@ -4,6 +4,7 @@ pub mod contact;
 pub mod holiday;
 pub mod identity;
 pub mod label;
+pub mod label_sync;
 pub mod merge;
 pub mod purchase;
 pub mod push;

@@ -74,8 +74,8 @@ pub fn parse(envelope: &Value) -> Result<Delivery, Unreadable> {
         "session.status" => session_status(object(payload)?, &envelope["me"])?,
         "label.upsert" => label_upsert(object(payload)?)?,
         "label.deleted" => Inbound::LabelDeleted { label_id: id_text(&payload["id"]).ok_or(Unreadable::FieldMissing)? },
-        "label.chat.added" => label_chat(object(payload)?, true)?,
-        "label.chat.deleted" => label_chat(object(payload)?, false)?,
+        "label.chat.added" => label_chat(object(payload)?, true, instant(&envelope["timestamp"]))?,
+        "label.chat.deleted" => label_chat(object(payload)?, false, instant(&envelope["timestamp"]))?,
         "call.received" => call(object(payload)?)?,
         "call.accepted" | "call.rejected" => Inbound::Ignored("call_progress"),
         "poll.vote" => poll_vote(object(payload)?)?,
@@ -483,13 +483,13 @@ fn label_upsert(payload: &Value) -> Result<Inbound, Unreadable> {
     })
 }
 
-fn label_chat(payload: &Value, added: bool) -> Result<Inbound, Unreadable> {
+fn label_chat(payload: &Value, added: bool, at: Option<i64>) -> Result<Inbound, Unreadable> {
     let chat = payload["chatId"].as_str().ok_or(Unreadable::ChatIdMissing)?;
     if let Chat::Ignored(reason) = kind_of_chat(chat) {
         return Ok(Inbound::Ignored(reason));
     }
     let label_id = id_text(&payload["labelId"]).ok_or(Unreadable::FieldMissing)?;
-    Ok(Inbound::LabelChat { label_id, name: payload["label"]["name"].as_str().and_then(text::clean_name), party: party(chat, &payload["_data"], false), added })
+    Ok(Inbound::LabelChat { label_id, name: payload["label"]["name"].as_str().and_then(text::clean_name), party: party(chat, &payload["_data"], false), added, at })
 }
 
 fn call(payload: &Value) -> Result<Inbound, Unreadable> {

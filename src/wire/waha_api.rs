@@ -326,8 +326,15 @@ impl Waha {
     }
 
     /// Renames or recolours a label. An unchanged name is refused by WAHA, so only what differs may be asked for.
-    pub fn change_label(&self, wa_id: &str, name: &str, color: i64) -> Result<(), WahaError> {
-        self.ask("PUT", &format!("/api/{}/labels/{wa_id}", self.session), Some(&json!({"name": name, "color": color}))).map(drop)
+    pub fn change_label(&self, wa_id: &str, name: Option<&str>, color: Option<i64>) -> Result<(), WahaError> {
+        let mut change = serde_json::Map::new();
+        if let Some(name) = name {
+            change.insert("name".into(), name.into());
+        }
+        if let Some(color) = color {
+            change.insert("color".into(), color.into());
+        }
+        self.ask("PUT", &format!("/api/{}/labels/{wa_id}", self.session), Some(&change.into())).map(drop)
     }
 
     /// Deletes a label; one that is not there is deleted already.

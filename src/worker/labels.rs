@@ -4,7 +4,7 @@
 use crate::app::App;
 use crate::chat::channel::{self, Channel};
 use crate::db::StoreError;
-use crate::people::label::{self, Job};
+use crate::people::label_sync::{self, Job};
 use crate::people::{contact, identity};
 use crate::wire::waha;
 use crate::wire::waha_api::{Waha, WahaError};
@@ -59,9 +59,9 @@ fn look(app: &App, channel: &Channel, waha: &Waha, seen: &mut Seen) -> Result<()
     seen.was_working = working;
     let (now, channel_id) = (app.now_ms(), channel.id);
     if came_back {
-        app.store.write_blocking(move |tx| label::wake_jobs(tx, channel_id))?;
+        app.store.write_blocking(move |tx| label_sync::wake_jobs(tx, channel_id))?;
     }
-    let jobs: Vec<Job> = app.store.read_blocking(|connection| label::due_jobs(connection, channel_id, now, AT_ONCE))?;
+    let jobs: Vec<Job> = app.store.read_blocking(|connection| label_sync::due_jobs(connection, channel_id, now, AT_ONCE))?;
     // a number that has never said what it is may work: its jobs find out
     if !jobs.is_empty() && matches!(channel.status.as_str(), "WORKING" | "UNKNOWN") {
         work_off(app, waha, &jobs)?;
@@ -118,7 +118,7 @@ fn or_later(app: &App, done: Result<(), Failed>, jobs: &[&Job]) -> Result<(), St
     let (cause, for_good) = reason(&error);
     tracing::info!(%error, "the gateway did not take a change of labels");
     let jobs: Vec<Job> = jobs.iter().map(|job| (*job).clone()).collect();
-    app.store.write_blocking(move |tx| jobs.iter().try_for_each(|job| label::postpone(tx, job, &cause, for_good)))
+    app.store.write_blocking(move |tx| jobs.iter().try_for_each(|job| label_sync::postpone(tx, job, &cause, for_good)))
 }
 
 enum Failed {
@@ -146,28 +146,39 @@ fn make_there(app: &App, waha: &Waha, channel_id: i64, label_id: i64, name: &str
         None => waha.create_label(name, color)?.id,
     };
     let wa_id = id.clone();
-    app.store.write_blocking(move |tx| label::link(tx, channel_id, &wa_id, label_id))?;
+    app.store.write_blocking(move |tx| label_sync::link(tx, channel_id, &wa_id, label_id))?;
     Ok(id)
 }
 
 fn tell_label(app: &App, waha: &Waha, job: &Job) -> Result<(), Failed> {
     let (channel_id, label_id) = (job.channel_id, job.label_id);
-    let (face, wa_id) =
-        app.store.read_blocking(move |connection| -> Result<_, StoreError> { Ok((label::face(connection, label_id)?, label::wa_id(connection, channel_id, label_id)?)) })?;
+    let (face, wa_id) = app
+        .store
+        .read_blocking(move |connection| -> Result<_, StoreError> { Ok((label_sync::face(connection, label_id)?, label_sync::wa_id(connection, channel_id, label_id)?)) })?;
     match (face, wa_id) {
         (Some((_, _, true)), Some(wa_id)) => waha.delete_label(&wa_id)?,
         (Some((Some(name), color, false)), Some(wa_id)) => {
-            let there = waha.labels()?.into_iter().find(|label| label.id == wa_id);
-            let same = there.is_some_and(|label| label.name.as_deref() == Some(name.as_str()) && (color.is_none() || label.color == color));
-            if !same {
-                waha.change_label(&wa_id, &name, color.unwrap_or(NO_COLOR))?;
+            match waha.labels()?.into_iter().find(|label| label.id == wa_id) {
+                Some(there) => {
+                    // a name that stays the same is refused, even beside a new colour
+                    let new_name = (there.name.as_deref() != Some(name.as_str())).then_some(name.as_str());
+                    let new_color = color.filter(|_| there.color != color);
+                    if new_name.is_some() || new_color.is_some() {
+                        waha.change_label(&wa_id, new_name, new_color)?;
+                    }
+                }
+                // deleted on the phone while it lives here
+                None => {
+                    app.store.write_blocking(move |tx| label_sync::unlink(tx, channel_id, &wa_id))?;
+                    make_there(app, waha, channel_id, label_id, &name, color.unwrap_or(NO_COLOR))?;
+                }
             }
         }
         (Some((Some(name), color, false)), None) => drop(make_there(app, waha, channel_id, label_id, &name, color.unwrap_or(NO_COLOR))?),
         _ => {}
     }
     let job = job.clone();
-    Ok(app.store.write_blocking(move |tx| label::finish(tx, &job))?)
+    Ok(app.store.write_blocking(move |tx| label_sync::finish(tx, &job))?)
 }
 
 /// One chat: reads its set of labels there, changes in it what we have to tell, and learns from it what we wanted to know.
@@ -178,7 +189,7 @@ fn settle_chat(app: &App, waha: &Waha, chat: &str, jobs: &[&Job]) -> Result<(), 
     for job in jobs {
         let (channel_id, label_id, chat_id) = (job.channel_id, job.label_id, chat.to_owned());
         let (face, wa_id, carries) = app.store.read_blocking(move |connection| -> Result<_, StoreError> {
-            Ok((label::face(connection, label_id)?, label::wa_id(connection, channel_id, label_id)?, label::carries_in(connection, channel_id, &chat_id, label_id)?))
+            Ok((label_sync::face(connection, label_id)?, label_sync::wa_id(connection, channel_id, label_id)?, label_sync::carries_in(connection, channel_id, &chat_id, label_id)?))
         })?;
         let Some((name, color, false)) = face else { continue };
         if job.tells {
@@ -195,7 +206,7 @@ fn settle_chat(app: &App, waha: &Waha, chat: &str, jobs: &[&Job]) -> Result<(), 
             let (chat_id, is_there) = (chat.to_owned(), there.contains(&wa_id));
             app.store.write_blocking(move |tx| -> Result<(), StoreError> {
                 if let Some(contact_id) = identity::of_chat(tx, channel_id, &chat_id)? {
-                    label::put_right(tx, channel_id, label_id, contact_id, &chat_id, is_there)?;
+                    label_sync::put_right(tx, channel_id, label_id, contact_id, &chat_id, is_there)?;
                 }
                 Ok(())
             })?;
@@ -206,7 +217,7 @@ fn settle_chat(app: &App, waha: &Waha, chat: &str, jobs: &[&Job]) -> Result<(), 
         waha.set_chat_labels(chat, &wanted)?;
     }
     let jobs: Vec<Job> = jobs.iter().map(|job| (*job).clone()).collect();
-    Ok(app.store.write_blocking(move |tx| jobs.iter().try_for_each(|job| label::finish(tx, job)))?)
+    Ok(app.store.write_blocking(move |tx| jobs.iter().try_for_each(|job| label_sync::finish(tx, job)))?)
 }
 
 /// Compares every label and who carries it with the gateway's word; what events missed is put right and written down as such.
@@ -219,12 +230,12 @@ fn compare(app: &App, channel_id: i64, waha: &Waha, fresh: bool) -> Result<(), S
             if added + removed > 0 {
                 tracing::info!(added, removed, "labels were put right after a comparison with the gateway");
             }
-            app.store.write_blocking(move |tx| label::note_check(tx, channel_id, labels, added, removed, None))
+            app.store.write_blocking(move |tx| label_sync::note_check(tx, channel_id, labels, added, removed, None))
         }
         Err(Failed::Store(error)) => Err(error),
         Err(Failed::Gateway(error)) => {
             let (cause, _) = reason(&error);
-            app.store.write_blocking(move |tx| label::note_check(tx, channel_id, 0, 0, 0, Some(&cause)))
+            app.store.write_blocking(move |tx| label_sync::note_check(tx, channel_id, 0, 0, 0, Some(&cause)))
         }
     }
 }
@@ -238,10 +249,10 @@ fn compared(app: &App, channel_id: i64, waha: &Waha, fresh: bool) -> Result<Opti
     // ours that are no longer there were deleted while nobody told us
     app.store.write_blocking(move |tx| -> Result<(), StoreError> {
         let ids: HashSet<&str> = names.iter().map(|label| label.id.as_str()).collect();
-        for (wa_id, _) in label::links(tx, channel_id)?.into_iter().filter(|(wa_id, _)| !fresh && !ids.contains(wa_id.as_str())) {
-            label::delete(tx, channel_id, &wa_id)?;
+        for (wa_id, _) in label_sync::links(tx, channel_id)?.into_iter().filter(|(wa_id, _)| !fresh && !ids.contains(wa_id.as_str())) {
+            label_sync::delete(tx, channel_id, &wa_id)?;
         }
-        names.iter().try_for_each(|label| label::upsert(tx, channel_id, &label.id, label.name.as_deref(), label.color, label.color_hex.as_deref()).map(drop))
+        names.iter().try_for_each(|label| label_sync::upsert(tx, channel_id, &label.id, label.name.as_deref(), label.color, label.color_hex.as_deref()).map(drop))
     })?;
     let (mut added, mut removed) = (0, 0);
     for one in &there {
@@ -254,17 +265,19 @@ fn compared(app: &App, channel_id: i64, waha: &Waha, fresh: bool) -> Result<Opti
         }
         let wa_id = one.id.clone();
         let (more, fewer) = app.store.write_blocking(move |tx| -> Result<(i64, i64), StoreError> {
-            let Some(label_id) = label::links(tx, channel_id)?.into_iter().find(|(id, _)| *id == wa_id).map(|(_, id)| id) else { return Ok((0, 0)) };
+            let Some(label_id) = label_sync::links(tx, channel_id)?.into_iter().find(|(id, _)| *id == wa_id).map(|(_, id)| id) else { return Ok((0, 0)) };
             let (mut more, mut fewer) = (0, 0);
             let mut carriers = HashSet::new();
             for chat in &chats {
                 let contact_id = identity::resolve(tx, channel_id, &waha::party_of(chat))?;
                 carriers.insert(contact_id);
-                more += i64::from(label::put_right(tx, channel_id, label_id, contact_id, chat, true)?);
+                more += i64::from(label_sync::put_right(tx, channel_id, label_id, contact_id, chat, true)?);
             }
-            for (contact_id, chat) in label::carriers(tx, channel_id, label_id)? {
+            for (contact_id, chat) in label_sync::carriers(tx, channel_id, label_id)? {
+                // a list may be cut short: each is asked about before it counts
                 if !carriers.contains(&contact_id) {
-                    fewer += i64::from(label::put_right(tx, channel_id, label_id, contact_id, &chat, false)?);
+                    label_sync::ask(tx, channel_id, &chat, label_id, false)?;
+                    fewer += 1;
                 }
             }
             Ok((more, fewer))

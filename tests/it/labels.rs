@@ -94,6 +94,86 @@ fn lost_and_invented_events_are_put_right_and_written_down() {
 }
 
 #[test]
+fn a_rename_the_gateway_has_not_taken_yet_is_not_undone_by_its_old_word() {
+    let app = Kafilah::start();
+    app.waha.memory().labels.push(("7".into(), "Grade A".into(), 1));
+    app.customer_writes("6281200000001", "LN1", "UMR_APR_2030_HEMAT");
+    let name = |app: &Kafilah| app.api("GET", "/api/labels", None).1["labels"][0]["name"].as_str().unwrap_or("").to_owned();
+    app.wait("the labels of the phone", SOON, |app| name(app) == "Grade A");
+    app.waha.memory().refuses_label_changes = true;
+    assert_eq!(app.api("PUT", "/api/labels/Grade%20A", Some(json!({"name": "Grade A1", "color": 5}))).0, 200);
+    app.wait("the gateway to refuse", SOON, |app| app.waha.memory().calls.contains(&"rename label 7".to_owned()));
+    assert_eq!(app.webhook("label.upsert", json!({"id": "7", "name": "Grade A", "color": 1, "colorHex": "#64c4ff"})).0, 200);
+    assert_eq!(name(&app), "Grade A1", "our word is newer");
+    app.waha.memory().refuses_label_changes = false;
+    app.wait("the gateway to take it", SOON, |app| app.waha.memory().labels[0] == ("7".into(), "Grade A1".into(), 5));
+    // a colour alone: the name that stays the same may not be sent with it
+    assert_eq!(app.api("PUT", "/api/labels/Grade%20A1", Some(json!({"name": "Grade A1", "color": 2}))).0, 200);
+    app.wait("the new colour there", SOON, |app| app.waha.memory().labels[0].2 == 2);
+    // deleted there while it was renamed here: it is made anew
+    app.waha.memory().labels.clear();
+    assert_eq!(app.api("PUT", "/api/labels/Grade%20A1", Some(json!({"name": "Grade A2"}))).0, 200);
+    app.wait("the label made anew", SOON, |app| app.waha.memory().labels.iter().any(|label| label.1 == "Grade A2"));
+}
+
+#[test]
+fn what_is_clicked_on_one_number_is_told_to_the_other() {
+    let app = Kafilah::start();
+    let chat = "6281200000001@c.us";
+    app.waha.memory().labels.push(("3".into(), "Closing".into(), 3));
+    app.customer_writes("6281200000001", "TN1", "UMR_APR_2030_HEMAT");
+    let second = json!({"event": "message.any", "session": "kedua", "engine": "GOWS", "payload": crate::support::message("6281200000001", "TN2", "halo")});
+    assert_eq!(app.webhook_raw(second.to_string().as_bytes()).0, 200);
+    app.wait("the label", SOON, |app| app.api("GET", "/api/labels", None).1["labels"][0]["name"] == "Closing");
+    app.waha.memory().chat_labels.push((chat.into(), "3".into()));
+    assert_eq!(on_phone(&app, "label.chat.added", chat, "3").0, 200);
+    app.wait("the other number to hear of it", SOON, |app| app.waha.memory().chat_labels.iter().any(|(at, _)| *at == format!("kedua/{chat}")));
+    std::thread::sleep(Duration::from_secs(6)); // the first one has been asked by then
+    assert_eq!(log(&app), ["Closing added whatsapp -"]);
+    assert_eq!(carried(&app, 1), ["Closing"]);
+}
+
+/// A click that was held up on its way is older than what was done here since.
+#[test]
+fn a_late_click_does_not_undo_a_newer_one() {
+    let app = Kafilah::start();
+    app.waha.memory().labels.push(("3".into(), "Closing".into(), 3));
+    app.customer_writes("6281200000001", "LC1", "UMR_APR_2030_HEMAT");
+    app.wait("the label", SOON, |app| app.api("GET", "/api/labels", None).1["labels"][0]["name"] == "Closing");
+    assert_eq!(app.api("POST", "/api/contacts/1/labels/Closing", None).0, 200);
+    app.wait("the phone to hear of it", SOON, |app| !app.waha.memory().chat_labels.is_empty());
+    let before = chrono::Utc::now().timestamp_millis() - 600_000;
+    let late = json!({"event": "label.chat.deleted", "session": "default", "engine": "GOWS", "timestamp": before, "payload": {"labelId": "3", "chatId": "6281200000001@c.us", "label": null}});
+    assert_eq!(app.webhook_raw(late.to_string().as_bytes()).0, 200);
+    assert_eq!(carried(&app, 1), ["Closing"]);
+    // and one made at once after ours is found by asking, though it looks like our echo
+    assert_eq!(app.api("DELETE", "/api/contacts/1/labels/Closing", None).0, 200);
+    app.wait("the phone to hear of that", SOON, |app| app.waha.memory().chat_labels.is_empty());
+    app.waha.memory().chat_labels.push(("6281200000001@c.us".into(), "3".into()));
+    on_phone(&app, "label.chat.added", "6281200000001@c.us", "3");
+    app.wait("the click to be believed", SOON, |app| carried(app, 1) == ["Closing"]);
+}
+
+#[test]
+fn a_merged_contact_is_counted_once_and_gets_its_labels_back() {
+    let app = Kafilah::start();
+    app.customer_writes("6281200000001", "MG1", "UMR_APR_2030_HEMAT");
+    app.customer_writes("6281200000002", "MG2", "UMR_APR_2030_HEMAT");
+    for (contact, label) in [(1, "Lansia"), (2, "Lansia"), (2, "VIP")] {
+        assert_eq!(app.api("POST", &format!("/api/contacts/{contact}/labels/{label}"), None).0, 200);
+    }
+    let count =
+        |app: &Kafilah| -> Vec<i64> { app.api("GET", "/api/labels", None).1["labels"].as_array().unwrap().iter().map(|label| label["contacts"].as_i64().unwrap()).collect() };
+    assert_eq!(count(&app), [2, 1]);
+    assert_eq!(app.api("POST", "/api/contacts/1/merge", Some(json!({"contact": 2}))).0, 200);
+    assert_eq!((count(&app), carried(&app, 1)), (vec![1, 1], vec!["Lansia".to_owned(), "VIP".into()]));
+    assert_eq!(app.api("POST", "/api/merges/1/undo", None).0, 200);
+    assert_eq!((count(&app), carried(&app, 1), carried(&app, 2)), (vec![2, 1], vec!["Lansia".to_owned()], vec!["Lansia".to_owned(), "VIP".into()]));
+    let doctor: Value = serde_json::from_slice(&app.cli(&["doctor", "--json"]).stdout).unwrap();
+    assert!(doctor["checks"].as_array().unwrap().iter().any(|check| check["name"] == "labels" && check["verdict"] == "ok"), "{doctor}");
+}
+
+#[test]
 fn a_segment_counts_whom_it_means() {
     let app = Kafilah::start();
     for n in 1..=5 {

@@ -6,6 +6,7 @@ use crate::chat::inbox::Scope;
 use crate::db::StoreError;
 use crate::people::contact;
 use crate::people::label::{self, LabelError};
+use crate::people::label_sync;
 use crate::people::segment::{self, SegmentError};
 use crate::web::policy::Action;
 use axum::extract::{Query, State};
@@ -45,9 +46,9 @@ async fn page(app: &Arc<App>, visitor: &super::Visitor, status: u16, query: Labe
                 },
                 None => json!({}),
             };
-            let check =
-                label::last_check(connection)?.map(|(at, labels, added, removed, cause)| json!({"at": at, "labels": labels, "added": added, "removed": removed, "cause": cause}));
-            let (untold, cause) = label::untold(connection)?;
+            let check = label_sync::last_check(connection)?
+                .map(|(at, labels, added, removed, cause)| json!({"at": at, "labels": labels, "added": added, "removed": removed, "cause": cause}));
+            let (untold, cause) = label_sync::untold(connection)?;
             Ok(json!({
                 "labels": label::all(connection)?, "events": history.into_iter().map(|(_, event)| event).collect::<Vec<_>>(), "next": next, "segment": segment, "check": check,
                 "untold": untold, "untold_cause": cause,
