@@ -98,7 +98,9 @@ pub fn give(tx: &Tx<'_>, id: i64, to: &Holder, note: Option<&str>, by: &str) -> 
             handover::row(tx, &conversation, before.as_deref().unwrap_or(by), &to.actor, "assigned")?;
         }
     }
-    finish(tx, &conversation, to.user_id, note, by)
+    // passed on, not asked for: whom nobody owes an answer does not begin to wait
+    let owes = tx.prepare_cached("SELECT ifnull(last_in_id, 0) > answered_id FROM conversation WHERE id = ?1")?.query_row([conversation.id], |row| row.get(0))?;
+    finish(tx, &conversation, to.user_id, note, by, owes)
 }
 
 /// Hands a conversation to whoever of the team takes it first.
@@ -112,7 +114,7 @@ pub fn offer(tx: &Tx<'_>, id: i64, note: Option<&str>, by: &str) -> Result<(), A
     if !was_bot {
         handover::row(tx, &conversation, by, "user", "assigned")?;
     }
-    finish(tx, &conversation, None, note, by)
+    finish(tx, &conversation, None, note, by, true)
 }
 
 /// Like [`give`], but refuses when somebody else has it already.
@@ -120,15 +122,26 @@ pub fn give_if_free(tx: &Tx<'_>, id: i64, to: &Holder, note: Option<&str>, by: &
     let conversation = conversation::find(tx, id)?.ok_or(AssignError::NoSuchConversation)?;
     match holder(tx, conversation.id)? {
         Some(actor) if actor != to.actor => Err(taken(tx, actor)?),
-        _ => give(tx, id, to, note, by),
+        _ => {
+            give(tx, id, to, note, by)?;
+            Ok(wants_answer(tx, conversation.id)?)
+        }
     }
 }
 
-fn finish(tx: &Tx<'_>, conversation: &Conversation, user_id: Option<i64>, note: Option<&str>, by: &str) -> Result<(), AssignError> {
+/// The customer waits for a person from now on, if he has written at all and does not wait already.
+fn wants_answer(tx: &Tx<'_>, id: i64) -> Result<(), StoreError> {
+    tx.execute("UPDATE conversation SET waiting_since_at = ifnull(waiting_since_at, ?2) WHERE id = ?1 AND last_in_at IS NOT NULL", (id, tx.now_ms))?;
+    Ok(())
+}
+
+fn finish(tx: &Tx<'_>, conversation: &Conversation, user_id: Option<i64>, note: Option<&str>, by: &str, owes: bool) -> Result<(), AssignError> {
     if let Some(note) = note {
         tx.execute("UPDATE handover SET note = ?2 WHERE id = (SELECT max(id) FROM handover WHERE conversation_id = ?1)", (conversation.id, note))?;
     }
-    tx.execute("UPDATE conversation SET waiting_since_at = ifnull(waiting_since_at, ?2) WHERE id = ?1 AND last_in_at IS NOT NULL", (conversation.id, tx.now_ms))?;
+    if owes {
+        wants_answer(tx, conversation.id)?;
+    }
     let name: Option<String> = match user_id {
         Some(id) => Some(actor_name(tx, &format!("user:{id}"))?),
         None => None,
@@ -146,6 +159,18 @@ pub fn put_back(tx: &Tx<'_>, id: i64, by: &str) -> Result<(), AssignError> {
         tx.emit("conversation.updated", Some(conversation.id), json!({"handler": "user", "held_by": null, "assignee": null}))?;
     }
     Ok(())
+}
+
+/// Somebody leaves the team, or may no longer write: what he had goes back to it, what he kept for later is called off.
+pub fn leave(tx: &Tx<'_>, user_id: i64, by: &str) -> Result<(), StoreError> {
+    let mut query = tx.prepare_cached("SELECT id FROM conversation WHERE is_human = 1 AND held_by = 'user:' || ?1")?;
+    let held: Vec<i64> = query.query_map([user_id], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for id in held {
+        if let Err(AssignError::Db(error)) = put_back(tx, id, by) {
+            return Err(error);
+        }
+    }
+    super::later::call_off_all(tx, user_id, by)
 }
 
 /// Writes down who has it.

@@ -2,10 +2,12 @@
 
 use super::inbound::Party;
 use super::phase::Phase;
-use crate::db::StoreError;
 use crate::db::writer::Tx;
+use crate::db::{StoreError, column_value};
 use rusqlite::{Connection, OptionalExtension, Row};
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// The state a decision and the store need to know.
 #[derive(Clone, Debug)]
@@ -221,7 +223,12 @@ pub fn mark_read(tx: &Tx<'_>, conversation_id: i64) -> Result<(), StoreError> {
 
 /// Puts a conversation off until a time, or (none) brings it back. Out of the lists, and nobody's clock runs, until then.
 pub fn snooze(tx: &Tx<'_>, conversation_id: i64, until: Option<i64>, actor: &str) -> Result<(), StoreError> {
-    tx.execute("UPDATE conversation SET snoozed_until_at = ?2 WHERE id = ?1", (conversation_id, until))?;
+    // put off is not waited: the clock of who waits begins anew
+    tx.execute(
+        "UPDATE conversation SET snoozed_until_at = ?2, waiting_since_at = CASE WHEN waiting_since_at IS NULL THEN NULL WHEN ?2 IS NULL THEN ?3 ELSE waiting_since_at END,
+           late_told_at = CASE WHEN ?2 IS NULL THEN NULL ELSE late_told_at END WHERE id = ?1",
+        (conversation_id, until, tx.now_ms),
+    )?;
     tx.audit(actor, if until.is_some() { "conversation.snoozed" } else { "conversation.woken" }, &format!("conv_{conversation_id}"), &json!({"until": until}).to_string())?;
     tx.emit("conversation.updated", Some(conversation_id), json!({"snoozed_until": until}))
 }
@@ -274,20 +281,59 @@ pub fn resolve(tx: &Tx<'_>, conversation_id: i64, actor: &str, asks: bool) -> Re
 /// Tables whose rows belong to a conversation and move with it.
 const OWNED: [&str; 13] = ["message", "outbox", "turn", "phase_transition", "escalation", "handover", "touch", "promise", "objection", "satisfaction", "llm_call", "note", "later"];
 
-/// Row ids that moved, by table.
-pub type Joined = std::collections::BTreeMap<String, Vec<i64>>;
+/// What a [`join`] changed, so that it can be taken back.
+#[derive(Default, Serialize, Deserialize)]
+pub struct Joined {
+    /// Row ids that moved, by table.
+    #[serde(default)]
+    rows: BTreeMap<String, Vec<i64>>,
+    /// Conversations that had been joined into the one that went.
+    #[serde(default)]
+    followers: Vec<i64>,
+    /// [`STATE`] of the one that stayed and of the one that went, before.
+    #[serde(default)]
+    stayed: Map<String, Value>,
+    #[serde(default)]
+    went: Map<String, Value>,
+}
 
-/// Joins `from` into `into`: rows move, the further phase and the older waiting clock win. Returns what moved.
+/// Columns that a join mixes and a parting gives back. Not the phase: it only moves forward; not the bot's turn: its clock is
+/// the process's.
+const STATE: [&str; 15] = [
+    "handler",
+    "handler_at",
+    "assignee_id",
+    "held_by",
+    "pinned_at",
+    "snoozed_until_at",
+    "resolved_at",
+    "late_told_at",
+    "waiting_since_at",
+    "unread_count",
+    "answered_id",
+    "package_code",
+    "party_size",
+    "month",
+    "last_code",
+];
+
+fn state(tx: &Tx<'_>, id: i64) -> Result<Map<String, Value>, StoreError> {
+    let pairs: Vec<String> = STATE.iter().map(|column| format!("'{column}', {column}")).collect();
+    let text: String = tx.query_row(&format!("SELECT json_object({}) FROM conversation WHERE id = ?1", pairs.join(", ")), [id], |row| row.get(0))?;
+    Ok(serde_json::from_str(&text).unwrap_or_default())
+}
+
+/// Joins `from` into `into`: rows move, the further phase and the older waiting clock win. Returns what is needed to undo it.
 pub fn join(tx: &Tx<'_>, into: i64, from: i64) -> Result<Joined, StoreError> {
-    let mut moved = Joined::new();
+    let mut joined = Joined { stayed: state(tx, into)?, went: state(tx, from)?, ..Joined::default() };
     for table in OWNED {
         let mut query = tx.prepare_cached(&format!("UPDATE {table} SET conversation_id = ?1 WHERE conversation_id = ?2 RETURNING id"))?;
         let rows: Vec<i64> = query.query_map((into, from), |row| row.get(0))?.collect::<Result<_, _>>()?;
         if !rows.is_empty() {
-            moved.insert(table.to_owned(), rows);
+            joined.rows.insert(table.to_owned(), rows);
         }
     }
-    let (Some(kept), Some(gone)) = (find(tx, into)?, find(tx, from)?) else { return Ok(moved) };
+    let (Some(kept), Some(gone)) = (find(tx, into)?, find(tx, from)?) else { return Ok(joined) };
     super::phase::advance(tx, into, kept.phase, gone.phase, None, "merged", "system")?;
     tx.execute(
         "UPDATE conversation SET
@@ -298,25 +344,44 @@ pub fn join(tx: &Tx<'_>, into: i64, from: i64) -> Result<Joined, StoreError> {
            turn_due_at = ifnull(conversation.turn_due_at, o.turn_due_at), waiting_since_at = ifnull(conversation.waiting_since_at, o.waiting_since_at),
            package_code = ifnull(conversation.package_code, o.package_code), party_size = ifnull(conversation.party_size, o.party_size),
            month = ifnull(conversation.month, o.month), first_code = ifnull(o.first_code, conversation.first_code), last_code = ifnull(conversation.last_code, o.last_code),
-           handler = CASE WHEN o.handler = 'user' THEN 'user' ELSE conversation.handler END, assignee_id = ifnull(conversation.assignee_id, o.assignee_id), held_by = ifnull(conversation.held_by, o.held_by)
+           handler = CASE WHEN o.handler = 'user' THEN 'user' ELSE conversation.handler END, assignee_id = ifnull(conversation.assignee_id, o.assignee_id), held_by = ifnull(conversation.held_by, o.held_by),
+           snoozed_until_at = CASE WHEN o.snoozed_until_at IS NULL THEN NULL ELSE conversation.snoozed_until_at END,
+           resolved_at = CASE WHEN o.resolved_at IS NULL THEN NULL ELSE conversation.resolved_at END
          FROM conversation o WHERE conversation.id = ?1 AND o.id = ?2",
         (into, from),
     )?;
+    // whoever was joined into this one before is found in one step still
+    let mut query = tx.prepare_cached("UPDATE conversation SET merged_into = ?1 WHERE merged_into = ?2 RETURNING id")?;
+    joined.followers = query.query_map((into, from), |row| row.get(0))?.collect::<Result<_, _>>()?;
     tx.execute(
-        "UPDATE conversation SET merged_into = ?1, turn_due_at = NULL, waiting_since_at = NULL, unread_count = 0, assignee_id = NULL, held_by = NULL WHERE id = ?2",
+        "UPDATE conversation SET merged_into = ?1, turn_due_at = NULL, waiting_since_at = NULL, unread_count = 0, assignee_id = NULL, held_by = NULL, snoozed_until_at = NULL, pinned_at = NULL WHERE id = ?2",
         (into, from),
     )?;
     tx.emit("conversation.updated", Some(into), json!({"merged_from": format!("conv_{from}")}))?;
-    Ok(moved)
+    Ok(joined)
 }
 
-/// Takes a [`join`] back: the rows it moved return, and both conversations show their own last message again.
-pub fn part(tx: &Tx<'_>, into: i64, from: i64, moved: &Joined) -> Result<(), StoreError> {
-    for (table, rows) in moved.iter().filter(|(table, _)| OWNED.contains(&table.as_str())) {
-        let rows = serde_json::Value::from(rows.clone()).to_string();
+/// Takes a [`join`] back: the rows it moved return, the one that went is as it was, and the one that stayed gives back what it
+/// had taken over and nobody changed since. Both show their own last message again.
+pub fn part(tx: &Tx<'_>, into: i64, from: i64, joined: &Joined) -> Result<(), StoreError> {
+    for (table, rows) in joined.rows.iter().filter(|(table, _)| OWNED.contains(&table.as_str())) {
+        let rows = json!(rows).to_string();
         tx.execute(&format!("UPDATE {table} SET conversation_id = ?2 WHERE conversation_id = ?1 AND id IN (SELECT value FROM json_each(?3))"), (into, from, rows))?;
     }
     tx.execute("UPDATE conversation SET merged_into = NULL WHERE id = ?1", [from])?;
+    tx.execute("UPDATE conversation SET merged_into = ?2 WHERE merged_into = ?1 AND id IN (SELECT value FROM json_each(?3))", (into, from, json!(joined.followers).to_string()))?;
+    let now = state(tx, into)?;
+    let unread = |state: &Map<String, Value>| state.get("unread_count").and_then(Value::as_i64).unwrap_or(0);
+    for column in STATE.iter().filter(|column| joined.stayed.contains_key(**column) && joined.went.contains_key(**column)) {
+        let (before, theirs, now) = (&joined.stayed[*column], &joined.went[*column], &now[*column]);
+        tx.execute(&format!("UPDATE conversation SET {column} = ?2 WHERE id = ?1"), (from, column_value(theirs)))?;
+        let back = match *column {
+            "unread_count" => json!((now.as_i64().unwrap_or(0) - unread(&joined.went)).max(0)),
+            _ if before != theirs && now == theirs => before.clone(), // taken over then
+            _ => continue,
+        };
+        tx.execute(&format!("UPDATE conversation SET {column} = ?2 WHERE id = ?1"), (into, column_value(&back)))?;
+    }
     for id in [into, from] {
         tx.execute(
             "UPDATE conversation SET last_message_id = (SELECT m.id FROM message m WHERE m.conversation_id = ?1 ORDER BY m.at DESC, m.id DESC LIMIT 1),

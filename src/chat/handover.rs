@@ -19,7 +19,7 @@ pub fn to_person(tx: &Tx<'_>, conversation: &Conversation, who: Option<&Holder>,
     }
     tx.execute(
         "UPDATE conversation SET handler = 'user', handler_at = ?2, held_by = ifnull(held_by, ?3), assignee_id = CASE WHEN held_by IS NULL THEN ?4 ELSE assignee_id END,
-           turn_due_at = NULL, resolved_at = NULL WHERE id = ?1",
+           turn_due_at = NULL, resolved_at = NULL, snoozed_until_at = NULL WHERE id = ?1",
         (conversation.id, tx.now_ms, who.map(|who| &who.actor), who.and_then(|who| who.user_id)),
     )?;
     let held_by = assignment::holder(tx, conversation.id)?;

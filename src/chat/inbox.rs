@@ -23,6 +23,14 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// Whose own chats alone are seen, if not all are.
+    pub fn actor(&self) -> Option<&str> {
+        match self {
+            Self::All => None,
+            Self::Own(actor) => Some(actor),
+        }
+    }
+
     /// Whether a conversation held by `holder` may be seen.
     pub fn sees(&self, holder: Option<&str>) -> bool {
         match self {
@@ -225,7 +233,10 @@ fn sentence(connection: &Connection, filter: &Filter) -> Result<Sentence, StoreE
             s.and(awake);
         }
         Tab::Bot => s.and("v.handler = 'bot'"),
-        Tab::Snoozed => s.and("v.snoozed_until_at IS NOT NULL"),
+        Tab::Snoozed => {
+            s.from = "conversation v INDEXED BY conversation_snoozed".into(); // few, whatever the order
+            s.and("v.snoozed_until_at IS NOT NULL");
+        }
     }
     if filter.longest {
         s.and("v.waiting_since_at IS NOT NULL");
@@ -272,8 +283,8 @@ fn sentence(connection: &Connection, filter: &Filter) -> Result<Sentence, StoreE
         s.and(format!("v.waiting_since_at <= {before}"));
     }
     if let Some(text) = filter.text.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
-        let people = search::contacts(connection, text, 200)?;
-        let chats: Vec<i64> = search::messages(connection, text, None, 300)?.into_iter().map(|hit| hit.conversation_id).collect();
+        let people = search::contacts(connection, text, &filter.scope, 200)?;
+        let chats: Vec<i64> = search::messages(connection, text, &filter.scope, 300)?.into_iter().map(|hit| hit.conversation_id).collect();
         let (people, chats) = (s.bind(Value::from(people).to_string()), s.bind(Value::from(chats).to_string()));
         s.and(format!("(v.contact_id IN (SELECT value FROM json_each({people})) OR v.id IN (SELECT value FROM json_each({chats})))"));
     }

@@ -73,10 +73,21 @@ pub fn call_off(tx: &Tx<'_>, conversation_id: i64, id: i64, actor: &str) -> Resu
     Ok(())
 }
 
+/// Calls off everything somebody kept for later; whoever works on the chats is told.
+pub fn call_off_all(tx: &Tx<'_>, user_id: i64, actor: &str) -> Result<(), StoreError> {
+    let mut query = tx.prepare_cached("SELECT id, conversation_id FROM later WHERE user_id = ?1 AND done_at IS NULL")?;
+    let kept: Vec<(i64, i64)> = query.query_map([user_id], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    for (id, conversation_id) in kept {
+        call_off(tx, conversation_id, id, actor)?;
+        tx.emit("alert", Some(conversation_id), json!({"kind": "later_refused", "cause": "its author has left the team"}))?;
+    }
+    Ok(())
+}
+
 /// Sends what is due. A reply that may no longer be sent (an account was taken off the list) is refused and told of.
 pub fn send_due(tx: &Tx<'_>, accounts: &[String], limit: usize) -> Result<usize, StoreError> {
     let mut query =
-        tx.prepare_cached("SELECT id, conversation_id, text, user_id, media_id, at FROM later WHERE done_at IS NULL AND send_at <= ?1 ORDER BY send_at, id LIMIT ?2")?;
+        tx.prepare_cached("SELECT id, conversation_id, text, user_id, media_id, at FROM later WHERE done_at IS NULL AND send_at <= ?1 ORDER BY send_at, id LIMIT ?2")?; // authors who left have none: see `call_off_all`
     let due: Vec<(i64, i64, String, i64, Option<i64>, i64)> =
         query.query_map((tx.now_ms, limit as i64), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?)))?.collect::<Result<_, _>>()?;
     let count = due.len();

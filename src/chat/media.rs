@@ -147,6 +147,12 @@ pub fn seen_by(connection: &Connection, id: i64, scope: &super::inbox::Scope) ->
     Ok(holders.is_empty() || holders.iter().any(|holder| scope.sees(holder.as_deref())))
 }
 
+/// Whose chat a customer's file came with.
+pub fn whose(connection: &Connection, id: i64) -> Result<Option<i64>, StoreError> {
+    let sql = "SELECT v.contact_id FROM message m JOIN conversation v ON v.id = m.conversation_id WHERE m.media_id = ?1 AND m.direction = 'in' LIMIT 1";
+    Ok(connection.prepare_cached(sql)?.query_row([id], |row| row.get(0)).optional()?)
+}
+
 /// Where the bytes of a hash lie.
 pub fn path(dir: &DataDir, sha256: &str) -> PathBuf {
     dir.media().join(sha256)

@@ -3,7 +3,7 @@
 use crate::bot::promise::Promise;
 use crate::db::StoreError;
 use crate::db::writer::Tx;
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 use serde::Serialize;
 use serde_json::json;
 
@@ -52,6 +52,12 @@ pub fn settle(tx: &Tx<'_>, actor: &str, id: i64, kept: bool) -> Result<bool, Sto
         tx.audit(actor, "promise.settled", &format!("promise:{id}"), how)?;
     }
     Ok(done)
+}
+
+/// Who has the chat a promise was made in; `None`: no such promise.
+pub fn holder(connection: &Connection, id: i64) -> Result<Option<Option<String>>, StoreError> {
+    let sql = "SELECT v.held_by FROM promise p JOIN conversation v ON v.id = p.conversation_id WHERE p.id = ?1";
+    Ok(connection.prepare_cached(sql)?.query_row([id], |row| row.get(0)).optional()?)
 }
 
 /// Tells of promises whose day has passed, each once. How many there were.

@@ -228,3 +228,15 @@ fn keep_private(path: &Path) {
         let _ = file.set_permissions(fs::Permissions::from_mode(0o600)); // another owner's file: not ours to close
     }
 }
+
+/// A value out of a JSON object as a column holds it.
+pub fn column_value(value: &serde_json::Value) -> rusqlite::types::Value {
+    use rusqlite::types::Value as Sql;
+    match value {
+        serde_json::Value::Null => Sql::Null,
+        serde_json::Value::Bool(is) => Sql::Integer(i64::from(*is)),
+        serde_json::Value::Number(number) => number.as_i64().map_or_else(|| Sql::Real(number.as_f64().unwrap_or_default()), Sql::Integer),
+        serde_json::Value::String(text) => Sql::Text(text.clone()),
+        other => Sql::Text(other.to_string()),
+    }
+}

@@ -3,11 +3,11 @@
 use super::contact::{self, ContactError};
 use super::label;
 use crate::chat::conversation;
-use crate::db::StoreError;
 use crate::db::writer::Tx;
+use crate::db::{StoreError, column_value};
 use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// What a merge moved.
 #[derive(Default, Serialize, Deserialize)]
@@ -17,6 +17,11 @@ struct Moved {
     conversations: Vec<MovedChat>,
     #[serde(default)]
     labels: label::Merged,
+    /// [`FACTS`] of the kept contact and of the merged one, before.
+    #[serde(default)]
+    kept: Map<String, Value>,
+    #[serde(default)]
+    merged: Map<String, Value>,
     #[serde(default)]
     purchases: Vec<i64>,
     #[serde(default)]
@@ -38,6 +43,15 @@ struct MovedChat {
     rows: conversation::Joined,
 }
 
+/// What the kept contact may take over from the other.
+const FACTS: [&str; 6] = ["name", "name_source", "email", "address", "interest", "opted_out_at"];
+
+fn facts(tx: &Tx<'_>, id: i64) -> Result<Map<String, Value>, StoreError> {
+    let pairs: Vec<String> = FACTS.iter().map(|column| format!("'{column}', {column}")).collect();
+    let text: String = tx.query_row(&format!("SELECT json_object({}) FROM contact WHERE id = ?1", pairs.join(", ")), [id], |row| row.get(0))?;
+    Ok(serde_json::from_str(&text).unwrap_or_default())
+}
+
 fn ids(tx: &Tx<'_>, sql: &str, id: i64) -> Result<Vec<i64>, StoreError> {
     let mut query = tx.prepare_cached(sql)?;
     let rows = query.query_map([id], |row| row.get(0))?;
@@ -47,7 +61,7 @@ fn ids(tx: &Tx<'_>, sql: &str, id: i64) -> Result<Vec<i64>, StoreError> {
 /// Makes `merged` live on in `kept`: identities move, conversations on the same channel are joined, the phase is
 /// the further one. `actor`: who wanted it; `cause`: lid_resolved, phone_learned, by_hand.
 pub fn merge(tx: &Tx<'_>, kept: i64, merged: i64, cause: &str, actor: &str) -> Result<(), StoreError> {
-    let mut moved = Moved::default();
+    let mut moved = Moved { kept: facts(tx, kept)?, merged: facts(tx, merged)?, ..Moved::default() };
     let mut query = tx.prepare_cached("SELECT kind || ':' || channel_id || ':' || value FROM identity WHERE contact_id = ?1")?;
     moved.identities = query.query_map([merged], |row| row.get(0))?.collect::<Result<_, _>>()?;
     // before the identities go: a label stands on a personal chat
@@ -172,6 +186,16 @@ pub fn undo(tx: &Tx<'_>, merge_id: i64, actor: &str) -> Result<i64, ContactError
         match chat.into {
             Some(into) => conversation::part(tx, into, chat.id, &chat.rows)?,
             None => drop(tx.execute("UPDATE conversation SET contact_id = ?2 WHERE id = ?1 AND contact_id = ?3", (chat.id, merged, kept))?),
+        }
+    }
+    let now = facts(tx, kept)?;
+    // the name goes with where it came from: both or neither
+    let name_stands = now.get("name") != moved.merged.get("name");
+    for column in FACTS.iter().filter(|column| moved.kept.contains_key(**column)) {
+        let is_name = column.starts_with("name");
+        let taken_over = moved.kept.get(*column) != now.get(*column) && now.get(*column) == moved.merged.get(*column);
+        if if is_name { !name_stands && moved.kept.get("name") != now.get("name") } else { taken_over } {
+            tx.execute(&format!("UPDATE contact SET {column} = ?2 WHERE id = ?1"), (kept, column_value(&moved.kept[*column])))?;
         }
     }
     for purchase in &moved.purchases {

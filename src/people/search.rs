@@ -1,6 +1,7 @@
 //! Finding people and messages by what is typed. The indexes are filled a little after the rows are written, when the machine
 //! has time for it, so that no delivery waits for them; what is not in them yet is looked through row by row.
 
+use crate::chat::inbox::Scope;
 use crate::db::StoreError;
 use crate::db::writer::Tx;
 use rusqlite::Connection;
@@ -88,7 +89,7 @@ fn query(terms: &[String]) -> String {
 }
 
 /// Contacts whose name begins so, or whose number begins or ends so; best first.
-pub fn contacts(connection: &Connection, typed: &str, limit: usize) -> Result<Vec<i64>, StoreError> {
+pub fn contacts(connection: &Connection, typed: &str, scope: &Scope, limit: usize) -> Result<Vec<i64>, StoreError> {
     let terms = terms(typed);
     if terms.is_empty() {
         return Ok(Vec::new());
@@ -102,17 +103,26 @@ pub fn contacts(connection: &Connection, typed: &str, limit: usize) -> Result<Ve
     } else {
         format!("name:({})", query(&terms))
     };
-    let mut found: Vec<i64> = connection
-        .prepare_cached("SELECT rowid FROM contact_search WHERE contact_search MATCH ?1 ORDER BY rowid DESC LIMIT ?2")?
-        .query_map((&wanted, limit as i64), |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
+    let me = scope.actor();
+    let visible = |id: &str| match me {
+        Some(_) => format!(
+            "(NOT EXISTS (SELECT 1 FROM conversation v WHERE v.contact_id = {id} AND v.merged_into IS NULL)
+              OR EXISTS (SELECT 1 FROM conversation v WHERE v.contact_id = {id} AND v.merged_into IS NULL AND (v.held_by IS NULL OR v.held_by = ?5)))"
+        ),
+        None => "?5 IS NULL".to_owned(),
+    };
+    let indexed =
+        format!("SELECT rowid FROM contact_search WHERE contact_search MATCH ?1 AND {} ORDER BY rowid DESC LIMIT ?2", visible("contact_search.rowid").replace("?5", "?3"));
+    let mut found: Vec<i64> = connection.prepare_cached(&indexed)?.query_map((&wanted, limit as i64, me), |row| row.get(0))?.collect::<Result<_, _>>()?;
     let mark = until(connection, "contact")?;
-    let like = format!("%{}%", if only_number { digits.trim_start_matches('0') } else { typed.trim() }.replace(['%', '_'], ""));
-    let mut tail = connection.prepare_cached(
+    let like =
+        format!("%{}%", if only_number { Some(digits.trim_start_matches('0')).filter(|rest| !rest.is_empty()).unwrap_or(&digits) } else { typed.trim() }.replace(['%', '_'], ""));
+    let tail = format!(
         "SELECT DISTINCT c.id FROM contact c LEFT JOIN identity i ON i.contact_id = c.id AND i.kind = 'phone' WHERE c.id > max(?1, (SELECT ifnull(max(id), 0) FROM contact) - ?4)
-         AND c.merged_into IS NULL AND (c.name LIKE ?2 OR i.value LIKE ?2) ORDER BY c.id DESC LIMIT ?3",
-    )?;
-    let newest: Vec<i64> = tail.query_map((mark, &like, limit as i64, TAIL), |row| row.get(0))?.collect::<Result<_, _>>()?;
+         AND c.merged_into IS NULL AND (c.name LIKE ?2 OR i.value LIKE ?2) AND {} ORDER BY c.id DESC LIMIT ?3",
+        visible("c.id")
+    );
+    let newest: Vec<i64> = connection.prepare_cached(&tail)?.query_map((mark, &like, limit as i64, TAIL, me), |row| row.get(0))?.collect::<Result<_, _>>()?;
     found.splice(0..0, newest);
     found.truncate(limit);
     Ok(found)
@@ -132,24 +142,28 @@ pub struct Hit {
 }
 
 /// Messages that hold all the words typed (the last one may be a beginning), newest first.
-pub fn messages(connection: &Connection, typed: &str, conversation_id: Option<i64>, limit: usize) -> Result<Vec<Hit>, StoreError> {
+pub fn messages(connection: &Connection, typed: &str, scope: &Scope, limit: usize) -> Result<Vec<Hit>, StoreError> {
     let terms = terms(typed);
     if terms.is_empty() {
         return Ok(Vec::new());
     }
     let mark = until(connection, "message")?;
-    let own = if conversation_id.is_some() { "m.conversation_id = ?3" } else { "?3 IS NULL" };
+    let me = scope.actor();
+    let own = match me {
+        Some(_) => "EXISTS (SELECT 1 FROM conversation v WHERE v.id = m.conversation_id AND (v.held_by IS NULL OR v.held_by = ?3))",
+        None => "?3 IS NULL",
+    };
     let mut found: Vec<(i64, i64, String, i64)> = Vec::new();
     let tail = format!(
         "SELECT m.id, m.conversation_id, m.text, m.at FROM message m WHERE m.id > max(?1, (SELECT ifnull(max(id), 0) FROM message) - ?4) AND m.text LIKE ?2 AND {own} ORDER BY m.id DESC LIMIT ?5"
     );
     let like = format!("%{}%", terms.join("%"));
     let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
-    found.extend(connection.prepare_cached(&tail)?.query_map((mark, &like, conversation_id, TAIL, limit as i64), row)?.collect::<Result<Vec<_>, _>>()?);
+    found.extend(connection.prepare_cached(&tail)?.query_map((mark, &like, me, TAIL, limit as i64), row)?.collect::<Result<Vec<_>, _>>()?);
     let indexed = format!(
         "SELECT m.id, m.conversation_id, m.text, m.at FROM message_search s JOIN message m ON m.id = s.rowid WHERE message_search MATCH ?1 AND ?2 IS NOT NULL AND {own} AND ?4 IS NOT NULL ORDER BY s.rowid DESC LIMIT ?5"
     );
-    found.extend(connection.prepare_cached(&indexed)?.query_map((query(&terms), &like, conversation_id, TAIL, limit as i64), row)?.collect::<Result<Vec<_>, _>>()?);
+    found.extend(connection.prepare_cached(&indexed)?.query_map((query(&terms), &like, me, TAIL, limit as i64), row)?.collect::<Result<Vec<_>, _>>()?);
     found.truncate(limit);
     Ok(found.into_iter().map(|(message_id, conversation_id, text, at)| Hit { message_id, conversation_id, parts: around(&text, &terms), at }).collect())
 }

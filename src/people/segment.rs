@@ -9,6 +9,8 @@ use rusqlite::{Connection, params_from_iter};
 /// Deepest nesting of parentheses, and longest expression.
 const DEEPEST: usize = 20;
 const LONGEST: usize = 1_000;
+/// Words and signs of an expression: SQLite joins 500 sets at the most.
+const MOST_TOKENS: usize = 200;
 /// Without another word, who wrote within so many days is active.
 pub const ACTIVE_DAYS: i64 = 90;
 
@@ -293,6 +295,9 @@ pub fn parse(text: &str) -> Result<Expr, SegmentError> {
         return Err(SegmentError::Unreadable("at most 1,000 characters".into()));
     }
     let mut reader = Reader { tokens: tokens(text)?, at: 0, depth: 0 };
+    if reader.tokens.len() > MOST_TOKENS {
+        return Err(SegmentError::Unreadable("too many words; at most 200".into()));
+    }
     if reader.tokens.is_empty() {
         return Err(SegmentError::Unreadable("is empty".into()));
     }
@@ -301,6 +306,25 @@ pub fn parse(text: &str) -> Result<Expr, SegmentError> {
         return Err(SegmentError::Unreadable("a parenthesis too many".into()));
     }
     Ok(expr)
+}
+
+/// Whether a label is wanted in it.
+fn names_label(expr: &Expr) -> bool {
+    match expr {
+        Expr::Label { .. } => true,
+        Expr::And(list) | Expr::Or(list) => list.iter().any(names_label),
+        Expr::Fact(..) | Expr::Added(_) | Expr::Not(_) => false,
+    }
+}
+
+/// The same with an age for every wanted label that has none: `(A or B), added < 30 days`.
+fn aged(expr: &Expr, age: Option<Age>) -> Expr {
+    match expr {
+        Expr::Label { name, age: None } => Expr::Label { name: name.clone(), age },
+        Expr::And(list) => Expr::And(list.iter().map(|part| aged(part, age)).collect()),
+        Expr::Or(list) => Expr::Or(list.iter().map(|part| aged(part, age)).collect()),
+        other => other.clone(),
+    }
 }
 
 /// SQL that gives the ids of whom it means, with its parameters.
@@ -344,14 +368,13 @@ impl Compiler<'_> {
 
     fn all_of(&mut self, list: &[Expr]) -> Result<String, SegmentError> {
         let age = list.iter().find_map(|part| if let Expr::Added(age) = part { Some(*age) } else { None });
-        let has_label = list.iter().any(|part| matches!(part, Expr::Label { .. }));
+        let has_label = list.iter().any(names_label);
         let (mut wanted, mut unwanted) = (Vec::new(), Vec::new());
         for part in list {
             match part {
                 Expr::Added(_) if has_label => {}
-                Expr::Label { name, age: None } => wanted.push(self.sql(&Expr::Label { name: name.clone(), age })?),
                 Expr::Not(inner) => unwanted.push(self.sql(inner)?),
-                other => wanted.push(self.sql(other)?),
+                other => wanted.push(self.sql(&aged(other, age))?),
             }
         }
         if wanted.is_empty() {

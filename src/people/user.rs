@@ -1,5 +1,6 @@
 //! Who logs in: users with one of five roles, their passwords, browser sessions and programs' bearer tokens.
 
+use crate::chat::assignment;
 use crate::db::StoreError;
 use crate::db::writer::Tx;
 use crate::kernel::ids;
@@ -171,6 +172,7 @@ pub fn disable(tx: &Tx<'_>, actor: &str, email: &str) -> Result<(), UserError> {
     guard_last_admin(tx, &user)?;
     tx.execute("UPDATE user SET disabled_at = ifnull(disabled_at, ?2) WHERE id = ?1", (user.id, tx.now_ms))?;
     tx.execute("DELETE FROM session WHERE user_id = ?1", [user.id])?;
+    assignment::leave(tx, user.id, actor)?;
     Ok(tx.audit(actor, "user.disabled", &format!("user:{}", user.id), "")?)
 }
 
@@ -189,6 +191,9 @@ pub fn set_role(tx: &Tx<'_>, actor: &str, email: &str, role: Role) -> Result<(),
     }
     tx.execute("UPDATE user SET role = ?2 WHERE id = ?1", (user.id, role.as_str()))?;
     tx.execute("DELETE FROM session WHERE user_id = ?1", [user.id])?;
+    if role == Role::Viewer {
+        assignment::leave(tx, user.id, actor)?;
+    }
     Ok(tx.audit(actor, "user.role", &format!("user:{}", user.id), role.as_str())?)
 }
 

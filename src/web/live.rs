@@ -27,6 +27,12 @@ const SEND: Duration = Duration::from_secs(10);
 /// Sockets at once.
 const SOCKETS: u64 = 700;
 
+/// Sockets of one user at once (Reliability sheet §4); a program's token has none.
+const SOCKETS_OF_USER: usize = 8;
+/// What a page says within [`SAYING`]; more is not heard.
+const SAYINGS: u32 = 40;
+const SAYING: Duration = Duration::from_secs(10);
+
 /// Where to resume.
 #[derive(Deserialize)]
 pub struct Resume {
@@ -41,6 +47,9 @@ pub async fn open(State(app): State<Arc<App>>, headers: HeaderMap, Query(resume)
     };
     if app.counters.sockets.load(Ordering::Relaxed) >= SOCKETS {
         return ApiError::new(503, "busy", "too many live sockets are open").into_response();
+    }
+    if caller.user_id.is_some_and(|user_id| app.presence.sockets_of(user_id) >= SOCKETS_OF_USER) {
+        return ApiError::new(429, "too_many_sockets", "this user has 8 live sockets open; close one").into_response();
     }
     upgrade.max_message_size(16 << 10).on_upgrade(move |socket| async move {
         app.counters.sockets.fetch_add(1, Ordering::Relaxed);
@@ -81,6 +90,7 @@ async fn feed(app: &Arc<App>, mut socket: WebSocket, after: Option<i64>, mut cal
     };
     catch_up(app, &mut socket, &mut seq, &caller).await?;
     let mut ping = tokio::time::interval(PING);
+    let (mut since, mut said_so_far) = (tokio::time::Instant::now(), 0);
     loop {
         tokio::select! {
             () = stopped(&mut stop) => {
@@ -105,7 +115,14 @@ async fn feed(app: &Arc<App>, mut socket: WebSocket, after: Option<i64>, mut cal
                     if let Ok(said) = serde_json::from_str::<Said>(&words)
                         && said.kind == "presence"
                     {
+                        if since.elapsed() > SAYING {
+                            (since, said_so_far) = (tokio::time::Instant::now(), 0);
+                        }
+                        said_so_far += 1;
                         let chat = said.conversation_id.as_deref().and_then(conversation::parse_id);
+                        if said_so_far > SAYINGS || !may_hear(app, &caller, chat).await {
+                            continue;
+                        }
                         app.presence.says(app, here, chat, said.state.as_deref().unwrap_or("viewing")).await;
                     }
                 }

@@ -78,8 +78,7 @@ impl Presence {
                 tell(&app, chat, &gone, "left").await;
             }
             tokio::time::sleep(OFFLINE_AFTER - LEFT_AFTER).await;
-            let is_back = app.presence.lock().1.values().any(|here| here.actor == gone.actor);
-            if let (Some(user_id), false) = (gone.user_id, is_back) {
+            if let Some(user_id) = gone.user_id {
                 tell_online(&app, user_id, gone.name, false).await;
             }
         });
@@ -106,6 +105,16 @@ impl Presence {
         }
     }
 
+    /// Whether somebody has a socket.
+    pub fn is_here(&self, actor: &str) -> bool {
+        self.lock().1.values().any(|here| here.actor == actor)
+    }
+
+    /// How many sockets a user has.
+    pub fn sockets_of(&self, user_id: i64) -> usize {
+        self.lock().1.values().filter(|here| here.user_id == Some(user_id)).count()
+    }
+
     /// Who looks at a chat now, each once.
     pub fn viewers(&self, chat: i64) -> Vec<Viewer> {
         let mut found: Vec<Viewer> = Vec::new();
@@ -127,10 +136,15 @@ async fn tell(app: &App, chat: i64, who: &Here, state: &'static str) {
     }
 }
 
-async fn tell_online(app: &App, user_id: i64, name: String, online: bool) {
+async fn tell_online(app: &Arc<App>, user_id: i64, name: String, online: bool) {
+    let here = Arc::clone(app);
     let done = app
         .store
         .write(move |tx| -> Result<(), StoreError> {
+            // he may have come back while this waited
+            if !online && here.presence.is_here(&format!("user:{user_id}")) {
+                return Ok(());
+            }
             if user::set_online(tx, user_id, online)? {
                 let state = if online { "online" } else { "offline" };
                 tx.emit("presence", None, json!({"actor": format!("user:{user_id}"), "name": name, "state": state}))?;

@@ -24,6 +24,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const RETRIES: [Duration; 3] = [Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(300)];
 /// A chat message nobody could be told of for so long is no news any more, seconds.
 const TTL_S: u64 = 3_600;
+/// Messages under way at once: one slow service holds up no other for long.
+const AT_ONCE: usize = 20;
 /// Messages that wait for a try; the oldest gives way.
 const MOST: usize = 1_000;
 
@@ -47,13 +49,15 @@ pub fn run(app: &Arc<App>) {
         }
         last.retain(|_, at| at.elapsed() < AGAIN);
         let now = Instant::now();
-        for _ in 0..waiting.len() {
-            let Some(next) = waiting.pop_front() else { break };
-            if next.due > now {
-                waiting.push_back(next);
-            } else if let Some(again) = send(app, next) {
-                waiting.push_back(again);
-            }
+        let (mut due, later): (Vec<Waiting>, Vec<Waiting>) = waiting.drain(..).partition(|next| next.due <= now);
+        waiting.extend(later);
+        while !due.is_empty() && !app.is_stopping() {
+            let some: Vec<Waiting> = due.drain(..due.len().min(AT_ONCE)).collect();
+            let again: Vec<Option<Waiting>> = std::thread::scope(|scope| {
+                let tries: Vec<_> = some.into_iter().map(|next| scope.spawn(move || send(app, next))).collect();
+                tries.into_iter().map(|one| one.join().unwrap_or(None)).collect()
+            });
+            waiting.extend(again.into_iter().flatten());
         }
         while waiting.len() > MOST {
             waiting.pop_front();

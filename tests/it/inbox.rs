@@ -243,6 +243,56 @@ fn two_contacts_that_are_one_are_merged_and_parted_again() {
     assert_eq!(app.api("PATCH", "/api/contacts/2", Some(json!({"email": "bukan"}))).1["error"]["field"], "email");
 }
 
+/// What a merge mixed is given back: who has the chat, its clock, the unread count, the facts taken over; also along a chain.
+#[test]
+fn a_merge_taken_back_gives_back_who_had_it_and_what_was_known() {
+    let app = Kafilah::start_with(&[("bot.enabled", "off")]);
+    let nisa = token(&app, "Nisa", "cs");
+    for n in 1..=3 {
+        app.customer_writes(&format!("628120000000{n}"), &format!("CH{n}"), "halo");
+    }
+    assert_eq!(call(&app, &nisa, "POST", "/api/conversations/conv_2/claim", None).0, 200);
+    assert_eq!(app.api("PATCH", "/api/contacts/2", Some(json!({"email": "siti@jamaah.example", "name": "Siti"}))).0, 200);
+    let row = |id: i64| {
+        let (_, list) = app.api("GET", "/api/conversations?limit=50", None);
+        list["conversations"].as_array().unwrap().iter().find(|row| row["id"] == format!("conv_{id}")).cloned().unwrap_or_default()
+    };
+    let before = (row(1)["held_by"].clone(), row(1)["unread"].clone(), row(2)["held_by"].clone(), row(2)["unread"].clone());
+    assert_eq!(app.api("POST", "/api/contacts/1/merge", Some(json!({"contact": 2}))).0, 200);
+    assert_eq!((row(1)["held_by"].is_null(), app.api("GET", "/api/contacts/1", None).1["email"].as_str()), (false, Some("siti@jamaah.example")));
+    assert_eq!(app.api("POST", "/api/contacts/3/merge", Some(json!({"contact": 1}))).0, 200);
+    // two steps away, and still found
+    assert_eq!(app.api("GET", "/api/conversations/conv_2", None).1["id"], "conv_3");
+    assert_eq!(app.api("POST", "/api/merges/2/undo", None).0, 200);
+    assert_eq!(app.api("GET", "/api/conversations/conv_2", None).1["id"], "conv_1");
+    assert_eq!(app.api("POST", "/api/merges/1/undo", None).0, 200);
+    assert_eq!((row(1)["held_by"].clone(), row(1)["unread"].clone(), row(2)["held_by"].clone(), row(2)["unread"].clone()), before);
+    let (one, two) = (app.api("GET", "/api/contacts/1", None).1, app.api("GET", "/api/contacts/2", None).1);
+    assert!(one["email"].is_null() && one["name"] != "Siti", "{one}");
+    assert_eq!((two["email"].as_str(), two["name"].as_str()), (Some("siti@jamaah.example"), Some("Siti")));
+}
+
+#[test]
+fn who_leaves_the_team_leaves_his_chats_to_it() {
+    let app = Kafilah::start_with(&[("bot.enabled", "off")]);
+    let (nisa, viewer) = (user(&app, "Nisa", "cs"), user(&app, "Wahyu", "viewer"));
+    app.customer_writes("6281200000001", "LV1", "halo");
+    let (status, said) = app.api("POST", "/api/conversations/conv_1/assign", Some(json!({"user": viewer})));
+    assert_eq!((status, &said["error"]["field"]), (422, &json!("user")), "who may only look gets no chat: {said}");
+    assert_eq!(app.api("POST", "/api/conversations/conv_1/assign", Some(json!({"user": nisa}))).0, 200);
+    let waits = |app: &Kafilah| app.api("GET", "/api/conversations?tab=waiting", None).1["conversations"].as_array().unwrap().len();
+    assert_eq!(waits(&app), 1, "the customer has no answer yet");
+    // answered: passed on, nobody begins to wait
+    assert_eq!(app.api("POST", "/api/conversations/conv_1/messages", Some(json!({"text": "sudah kami jawab ya"}))).0, 202);
+    app.wait_delivered(1);
+    assert_eq!(app.api("POST", "/api/conversations/conv_1/assign", Some(json!({"user": null}))).0, 200);
+    assert_eq!(app.api("POST", "/api/conversations/conv_1/assign", Some(json!({"user": nisa}))).0, 200);
+    assert_eq!(waits(&app), 0);
+    assert!(app.cli(&["user", "disable", &nisa]).status.success());
+    let (_, list) = app.api("GET", "/api/conversations?tab=unclaimed", None);
+    assert_eq!(list["conversations"][0]["id"], "conv_1", "{list}");
+}
+
 #[test]
 fn a_second_factor_is_asked_for_and_counts_once() {
     let app = Kafilah::start();

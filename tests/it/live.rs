@@ -61,6 +61,27 @@ fn a_socket_that_comes_back_misses_nothing_and_hears_nothing_twice() {
     assert!(heard.windows(2).all(|pair| pair[1] == pair[0] + 1), "in order, without a gap: {heard:?}");
 }
 
+/// A user's ninth page waits; a program's token has no such limit. A session that ends closes its socket at the next ping.
+#[test]
+fn a_user_has_eight_sockets() {
+    let app = Kafilah::start();
+    let made = app.cli(&["token", "create", "--role", "cs", "--name", "saya", "--user", crate::support::EMAIL]);
+    let own = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+    let try_one = || {
+        let host = app.address.trim_start_matches("http://");
+        let mut request = format!("ws://{host}/live?after=0").into_client_request().unwrap();
+        request.headers_mut().insert("authorization", format!("Bearer {own}").parse().unwrap());
+        let stream = TcpStream::connect(host).unwrap();
+        tungstenite::client(request, stream).map(|(socket, _)| socket)
+    };
+    let mut held: Vec<_> = (0..8).map(|_| try_one().unwrap()).collect();
+    app.wait("all eight to be known", Duration::from_secs(5), |_| try_one().is_err());
+    held.pop();
+    app.wait("a place to be free", Duration::from_secs(5), |_| try_one().is_ok());
+    let programs: Vec<_> = (0..12).map(|_| open(&app, 0)).collect();
+    assert_eq!(programs.len(), 12);
+}
+
 #[test]
 fn only_those_who_may_look_can_listen() {
     let app = Kafilah::start();

@@ -106,14 +106,14 @@ impl Asked {
     }
 }
 
-/// A user by e-mail, name or id.
+/// A user by e-mail, name or id who may write in chats.
 fn somebody(connection: &Connection, name: &str) -> Result<user::User, AssignError> {
     let by_id = name.strip_prefix("user:").unwrap_or(name).parse::<i64>().ok();
     let found = match by_id {
         Some(id) => user::list(connection)?.into_iter().find(|user| user.id == id && user.disabled_at.is_none()),
         None => user::named(connection, name)?,
     };
-    found.ok_or_else(|| AssignError::NoSuchUser(name.to_owned()))
+    found.filter(|user| user.role != user::Role::Viewer).ok_or_else(|| AssignError::NoSuchUser(name.to_owned()))
 }
 
 fn row(row: &Listed, zone: chrono_tz::Tz) -> Value {

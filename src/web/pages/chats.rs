@@ -12,6 +12,7 @@ use crate::chat::{canned, conversation, escalation, handover, later, promise};
 use crate::db::{StoreError, event};
 use crate::kernel::date;
 use crate::people::label::{self, LabelError};
+use crate::people::user::Role;
 use crate::people::{contact, search, user};
 use crate::travel::{booking, package};
 use crate::web::api::conversations::{self as api, Asked};
@@ -143,7 +144,7 @@ async fn panes(app: &Arc<App>, visitor: &Visitor, query: &Asked, open: Option<i6
 /// Messages that hold what was typed, of chats that may be seen.
 fn found(connection: &rusqlite::Connection, text: &str, scope: &inbox::Scope) -> Result<Vec<Value>, StoreError> {
     let mut hits = Vec::new();
-    for hit in search::messages(connection, text, None, HITS)? {
+    for hit in search::messages(connection, text, scope, HITS)? {
         if let Some(row) = inbox::one(connection, hit.conversation_id, scope)? {
             hits.push(json!({"conversation_id": row.id, "contact_id": row.contact_id, "name": row.name, "phone": row.phone, "parts": hit.parts, "at": hit.at, "message_id": hit.message_id}));
         }
@@ -454,7 +455,7 @@ pub async fn act(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path
         "assign" => {
             let done = app.store.write(move |tx| -> Result<(), AssignError> {
                 match with.parse::<i64>() {
-                    Ok(user_id) if user::list(tx)?.iter().any(|user| user.id == user_id && user.disabled_at.is_none()) => {
+                    Ok(user_id) if user::list(tx)?.iter().any(|user| user.id == user_id && user.disabled_at.is_none() && user.role != Role::Viewer) => {
                         assignment::give(tx, id, &Holder::user(user_id), None, &actor)
                     }
                     _ => assignment::put_back(tx, id, &actor),

@@ -35,12 +35,19 @@ pub async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Response {
 
 /// A file by its row; images, sound, video and PDF in the page, the rest as a download.
 pub async fn media(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<i64>) -> Result<Response, Refusal> {
-    let scope = enter(&app, &headers, Action::View).await?.scope();
-    let found = app
+    let visitor = enter(&app, &headers, Action::View).await?;
+    let scope = visitor.scope();
+    let (found, whose) = app
         .store
-        .read(move |connection| -> Result<_, StoreError> { Ok(if media::seen_by(connection, id, &scope)? { media::find(connection, id)? } else { None }) })
-        .await?
-        .ok_or(Refusal::NotFound)?;
+        .read(move |connection| -> Result<_, StoreError> {
+            let found = if media::seen_by(connection, id, &scope)? { media::find(connection, id)? } else { None };
+            Ok((found, media::whose(connection, id)?))
+        })
+        .await?;
+    let found = found.ok_or(Refusal::NotFound)?;
+    if let Some(contact_id) = whose {
+        app.note_look(&visitor.actor(), contact_id);
+    }
     let sha = found.sha256.filter(|_| found.state == "ready").ok_or(Refusal::NotFound)?;
     let path = media::path(&app.store.dir, &sha);
     let bytes = tokio::task::spawn_blocking(move || std::fs::read(path)).await.ok().and_then(Result::ok).ok_or(Refusal::NotFound)?;

@@ -97,8 +97,20 @@ pub struct Settle {
 pub async fn settle(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<i64>, Form(form): Form<Settle>) -> Result<Response, Refusal> {
     let visitor = enter(&app, &headers, Action::Chat).await?;
     visitor.check(&headers, &form.csrf)?;
-    let (actor, kept) = (visitor.actor(), form.what == "kept");
-    app.store.write(move |tx| promise::settle(tx, &actor, id, kept)).await?;
+    let (actor, kept, scope) = (visitor.actor(), form.what == "kept", visitor.scope());
+    let seen = app
+        .store
+        .write(move |tx| -> Result<bool, StoreError> {
+            let seen = promise::holder(tx, id)?.is_some_and(|holder| scope.sees(holder.as_deref()));
+            if seen {
+                promise::settle(tx, &actor, id, kept)?;
+            }
+            Ok(seen)
+        })
+        .await?;
+    if !seen {
+        return Err(Refusal::NotFound);
+    }
     Ok(see("/"))
 }
 

@@ -40,7 +40,7 @@ fn month_named(word: &str) -> Option<usize> {
 /// A long month with one slip in it: `dsember`, `jnuari`.
 fn misspelt(word: &str) -> Option<usize> {
     let is_slip = |name: &&str| name.is_ascii() && name.len() >= 6 && name.len().abs_diff(word.len()) <= 1 && is_one_slip(name.as_bytes(), word.as_bytes());
-    (word.len() >= 6 && word.is_ascii()).then(|| MONTHS.iter().position(|names| names.iter().any(|name| is_slip(name)))).flatten()
+    (word.len() >= 6 && word.is_ascii()).then(|| MONTHS.iter().position(|names| names.iter().any(is_slip))).flatten()
 }
 
 /// The month said, `YYYY-MM`.
