@@ -61,6 +61,11 @@ pub fn check(secret: &str, typed: &str, now_s: i64, after: i64) -> Option<i64> {
         .find(|step| code(&secret, *step).is_some_and(|code| subtle::ConstantTimeEq::ct_eq(code.as_bytes(), typed.as_bytes()).into()))
 }
 
+/// Whether a secret has the 160 bits of those we make (RFC 4226 §4 R6).
+pub fn is_long_enough(secret: &str) -> bool {
+    unbase32(secret).is_some_and(|bytes| bytes.len() >= 20)
+}
+
 /// The address an authenticator app reads from a QR code.
 pub fn address(secret: &str, account: &str, issuer: &str) -> String {
     let escape =

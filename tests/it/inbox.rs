@@ -319,4 +319,6 @@ fn a_second_factor_is_asked_for_and_counts_once() {
     assert_eq!(login(&code(1)), 303);
     let (_, profile) = page.get(&app, "/profile");
     assert_eq!(profile.matches("name=\"session\"").count(), 2, "both devices are listed");
+    let guesses: Vec<u16> = (0..7).map(|_| page.post(&app, "/profile/factor", &[("what", "off"), ("code", "000000")]).0).collect();
+    assert_eq!((guesses[0], guesses[6]), (422, 429), "guessing from within is slowed too: {guesses:?}");
 }

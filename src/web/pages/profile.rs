@@ -1,6 +1,6 @@
 //! The one who is signed in: language, theme, password, second factor, sessions, and whether he is away.
 
-use super::{Form, Refusal, enter, see};
+use super::{Form, Refusal, Visitor, enter, see};
 use crate::app::App;
 use crate::db::StoreError;
 use crate::kernel::language::Language;
@@ -82,6 +82,18 @@ pub struct FactorForm {
     code: Option<String>,
 }
 
+/// Guesses at a password or a code from within a session are slowed like those at the door.
+async fn may_guess(app: &App, visitor: &Visitor) -> Result<(), Refusal> {
+    let (email, here, now) = (visitor.session.user.email.clone(), format!("session of {}", visitor.actor()), app.now_ms());
+    let wait = app.store.read(move |connection| user::login_delay_ms(connection, &email, &here, now)).await?;
+    if wait > 0 { Err(Refusal::Notice(429, "slow")) } else { Ok(()) }
+}
+
+async fn guessed_wrong(app: &App, visitor: &Visitor) -> Result<(), Refusal> {
+    let (email, here) = (visitor.session.user.email.clone(), format!("session of {}", visitor.actor()));
+    Ok(app.store.write(move |tx| user::login_failed(tx, &email, &here)).await?)
+}
+
 /// Switches the second factor on or off.
 pub async fn second_factor(State(app): State<Arc<App>>, headers: HeaderMap, Form(sent): Form<FactorForm>) -> Result<Response, Refusal> {
     let visitor = enter(&app, &headers, Action::View).await?;
@@ -98,6 +110,9 @@ pub async fn second_factor(State(app): State<Arc<App>>, headers: HeaderMap, Form
                 return Err(Refusal::NotFound); // the one in place is switched off first, with its own code
             }
             let secret = sent.secret.unwrap_or_default();
+            if !totp::is_long_enough(&secret) {
+                return Err(Refusal::Foreign); // none of those we offered
+            }
             let now_s = app.now_ms() / 1000;
             let Some(step) = totp::check(&secret, sent.code.as_deref().unwrap_or(""), now_s, 0) else {
                 return page(&app, &headers, &visitor, 422, offer(&secret, true)).await;
@@ -106,9 +121,11 @@ pub async fn second_factor(State(app): State<Arc<App>>, headers: HeaderMap, Form
             Ok(see("/profile?saved=1"))
         }
         _ => {
+            may_guess(&app, &visitor).await?;
             let (code, now_s) = (sent.code.unwrap_or_default(), app.now_ms() / 1000);
             let fits = app.store.write(move |tx| user::check_factor(tx, id, &code, now_s)).await?;
             if !fits {
+                guessed_wrong(&app, &visitor).await?;
                 return page(&app, &headers, &visitor, 422, json!({"factor_wrong": true})).await;
             }
             app.store.write(move |tx| user::set_factor(tx, id, None)).await?;
@@ -150,7 +167,11 @@ pub async fn password(State(app): State<Arc<App>>, headers: HeaderMap, Form(sent
     let visitor = enter(&app, &headers, Action::View).await?;
     visitor.check(&headers, &sent.csrf)?;
     let (id, email, actor) = (visitor.session.user.id, visitor.session.user.email.clone(), visitor.actor());
+    may_guess(&app, &visitor).await?;
     let known = app.store.read(move |connection| user::check_password(connection, &email, &sent.old)).await?;
+    if known.is_none() {
+        guessed_wrong(&app, &visitor).await?;
+    }
     let hashed = tokio::task::spawn_blocking(move || user::hash_password(&sent.new)).await.unwrap_or(Err(UserError::BadPassword));
     let (Some(_), Ok(hash)) = (known, hashed) else {
         return page(&app, &headers, &visitor, 422, json!({"wrong": true})).await;
