@@ -1296,3 +1296,7 @@ method-card = Card
 method-other = Other
 happened-booking = Booking
 happened-payment = Payment
+flow-views = Views
+flow-view-list = List
+flow-view-canvas = Canvas
+flow-canvas-says = The same tree, drawn. Press a box to change it in the list.

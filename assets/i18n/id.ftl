@@ -1270,3 +1270,7 @@ method-card = Kartu
 method-other = Lainnya
 happened-booking = Pemesanan
 happened-payment = Pembayaran
+flow-views = Tampilan
+flow-view-list = Daftar
+flow-view-canvas = Kanvas
+flow-canvas-says = Pohon yang sama, digambar. Ketuk sebuah kotak untuk mengubahnya di daftar.

@@ -7,6 +7,7 @@ pub mod facts;
 pub mod figures;
 pub mod fixed;
 pub mod flow;
+pub mod flow_map;
 pub mod guard;
 pub mod objection;
 pub mod package_text;

@@ -298,6 +298,8 @@ fn the_bots_rooms_write_what_their_forms_say() {
     assert_eq!(me.post(&app, "/bot/flows", &[("name", "Menu utama")]).0, 303);
     let key = app.api("GET", "/api/ai/flows", None).1["flows"][0]["draft"]["key"].as_str().unwrap().to_owned();
     let path = format!("/bot/flows/{key}");
+    let (status, drawn) = me.get(&app, &format!("{path}?view=canvas"));
+    assert!(status == 200 && drawn.contains("<svg") && drawn.contains("#node-"), "{drawn}");
     let root = [("name", "Menu utama"), ("order", "awal"), ("parent.awal", ""), ("title.awal", "Menu"), ("keywords.awal", "menu, info"), ("say.awal", "Pilih:")];
     let mut more = root.to_vec();
     more.push(("add", "awal"));

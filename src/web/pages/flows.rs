@@ -4,6 +4,7 @@
 use super::{Form, Refusal, Visitor, enter, see};
 use crate::app::App;
 use crate::bot::flow::{Flow, Node};
+use crate::bot::flow_map;
 use crate::chat::flow::{self, FlowError};
 use crate::db::StoreError;
 use crate::web::policy::Action;
@@ -28,6 +29,8 @@ pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Res
 #[derive(Deserialize, Default)]
 pub struct Done {
     done: Option<String>,
+    /// `canvas`: drawn as a tree; else the list, where it is edited.
+    view: Option<String>,
 }
 
 /// One flow.
@@ -35,7 +38,28 @@ pub async fn show(State(app): State<Arc<App>>, headers: HeaderMap, Path(key): Pa
     let visitor = enter(&app, &headers, Action::View).await?;
     let wanted = key.clone();
     let kept = app.store.read(move |connection| flow::find(connection, &wanted)).await?.ok_or(Refusal::NotFound)?;
+    if done.view.as_deref() == Some("canvas") {
+        return canvas(&app, &visitor, &kept.draft).await;
+    }
     tree(&app, &visitor, 200, &kept.draft, None, kept.published.is_some(), kept.published.as_ref() != Some(&kept.draft), done.done.is_some()).await
+}
+
+/// The same tree drawn; each box leads to its place in the list.
+async fn canvas(app: &Arc<App>, visitor: &Visitor, flow: &Flow) -> Result<Response, Refusal> {
+    let key = flow.key.clone();
+    let counts: HashMap<String, i64> = app.store.read(move |connection| -> Result<_, StoreError> { Ok(flow::counts(connection, &key)?.into_iter().collect()) }).await?;
+    let map = flow_map::lay_out(flow);
+    let boxes: Vec<Value> = map
+        .boxes
+        .iter()
+        .map(|placed| {
+            let node = &flow.nodes[placed.node];
+            let short = |words: &str, most: usize| crate::kernel::text::preview(words, most);
+            json!({"x": placed.x, "y": placed.y, "id": node.id, "title": short(&node.title, 22), "keywords": short(&node.keywords.join(", "), 30), "person": node.person, "count": counts.get(&node.id).copied().unwrap_or(0)})
+        })
+        .collect();
+    let values = json!({"key": flow.key, "name": flow.name, "map": map, "boxes": boxes});
+    Ok(visitor.page(200, "flow_canvas.html", "bot", values).await)
 }
 
 #[allow(clippy::too_many_arguments)] // the states of one page
