@@ -736,6 +736,19 @@ CREATE TRIGGER faq_changed AFTER UPDATE OF question, variants, answer, answer_en
 CREATE VIRTUAL TABLE faq_phrase USING fts5 (words, faq_id UNINDEXED);
 CREATE VIRTUAL TABLE faq_word USING fts5vocab (faq_phrase, row);
 
+-- Messages whose meaning the team has told: the same words mean the same from then on.
+CREATE TABLE lesson (
+  words          TEXT PRIMARY KEY,      -- the message as it is compared: one spelling, no punctuation
+  text           TEXT NOT NULL,         -- as it was written
+  intents        TEXT NOT NULL,         -- JSON list of published intent names
+  payment_intent INTEGER NOT NULL CHECK (payment_intent IN (0, 1)),
+  taught_by      TEXT NOT NULL,
+  taught_at      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER lesson_added   AFTER INSERT ON lesson BEGIN UPDATE meta SET value = value + 1 WHERE key = 'knowledge_generation'; END;
+CREATE TRIGGER lesson_changed AFTER UPDATE ON lesson BEGIN UPDATE meta SET value = value + 1 WHERE key = 'knowledge_generation'; END;
+CREATE TRIGGER lesson_removed AFTER DELETE ON lesson BEGIN UPDATE meta SET value = value + 1 WHERE key = 'knowledge_generation'; END;
+
 -- Keyword flows, as JSON (bot::flow::Flow): what is edited, and what customers meet.
 CREATE TABLE flow (
   key        TEXT PRIMARY KEY,

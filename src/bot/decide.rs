@@ -412,6 +412,7 @@ mod tests {
             rating_awaited: false,
             accounts: Vec::new(),
             flows: Arc::default(),
+            lessons: Arc::default(),
             place: None,
             may_ask: false,
             default_language: Language::Id,

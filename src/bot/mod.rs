@@ -22,6 +22,7 @@ pub mod wording;
 
 use crate::chat::conversation::Conversation;
 use crate::chat::faq::Hit;
+use crate::chat::lesson::Lessons;
 use crate::chat::prompt::Release;
 use crate::chat::turn::{Decision, Heard, Said};
 use crate::travel::catalog::Catalog;
@@ -67,6 +68,8 @@ pub struct TurnContext {
     pub accounts: Vec<String>,
     /// Published keyword flows.
     pub flows: Arc<Vec<Flow>>,
+    /// What the team has told of the meaning of words.
+    pub lessons: Arc<Lessons>,
     /// Where the conversation stands in one.
     pub place: Option<Place>,
     /// A model may be asked in this turn.

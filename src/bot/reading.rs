@@ -54,7 +54,8 @@ impl Reading {
         let named = if scan.code.is_some() { None } else { context.catalog.named(&text, context.today).map(|listed| listed.package.code.clone()) };
         let just_asked = context.met_before && context.conversation.package_code.is_none();
         let about = scan.code.is_some() || named.is_some() || context.conversation.package_code.is_some();
-        let understood = understand::understand(&text, scan != Scan::default(), about, just_asked, context.today);
+        let mut understood = understand::understand(&text, scan != Scan::default(), about, just_asked, context.today);
+        context.lessons.correct(&text, &mut understood);
         let known = context.conversation.language.as_deref().map(Language::parse);
         let lang = understood.language.map(Language::parse).or(known).unwrap_or(context.default_language);
         Self {

@@ -1,6 +1,7 @@
 //! What the bot knows besides packages, at one moment: the prompt in force and whether there are questions to search.
 //! Shared read-only and remade when its generation in the store moves on.
 
+use super::lesson::Lessons;
 use super::prompt::{self, Release};
 use super::{experiment, flow};
 use crate::bot::flow::Flow;
@@ -20,6 +21,8 @@ pub struct Knowledge {
     pub questions: i64,
     /// Published keyword flows.
     pub flows: Arc<Vec<Flow>>,
+    /// What the team has told of the meaning of words.
+    pub lessons: Arc<Lessons>,
     /// Words of the first answer in force.
     pub wording: Wording,
     /// Trials that run.
@@ -34,7 +37,8 @@ impl Knowledge {
         let releases = prompt::releases(connection, KEPT)?.into_iter().filter(|release| release.withdrawn_at.is_none()).map(Arc::new).collect();
         let questions = connection.query_row("SELECT count(*) FROM faq WHERE status = 'published'", [], |row| row.get(0))?;
         let flows = Arc::new(flow::list(connection)?.into_iter().filter_map(|kept| kept.published).collect());
-        Ok(Self { generation, releases, questions, flows, wording: experiment::wording(connection)?, trials: experiment::running(connection)? })
+        let lessons = Arc::new(Lessons::load(connection)?);
+        Ok(Self { generation, releases, questions, flows, lessons, wording: experiment::wording(connection)?, trials: experiment::running(connection)? })
     }
 
     /// The release in force at that time, unix ms.

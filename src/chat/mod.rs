@@ -15,6 +15,7 @@ pub mod inbox;
 pub mod intake;
 pub mod knowledge;
 pub mod later;
+pub mod lesson;
 pub mod llm_call;
 pub mod media;
 pub mod message;

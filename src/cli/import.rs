@@ -2,6 +2,7 @@
 
 use super::{Desk, progress::Progress};
 use crate::chat::faq::{self, Faq, FaqError};
+use crate::chat::lesson::{self, Lesson, LessonError};
 use crate::db::writer::Tx;
 use crate::db::{DataDir, StoreError};
 use crate::growth::campaign;
@@ -29,6 +30,9 @@ pub enum What {
     Faq,
     /// phone, name, product, quantity, price_idr, bought_on
     Purchases,
+    /// text, intents, payment_intent (JSON, as `export training --format jsonl` writes it). Rows whose source is `turn` are the
+    /// bot's own guesses and are left out: set it to `lesson` where they are right or mended
+    Training,
 }
 
 impl What {
@@ -39,6 +43,7 @@ impl What {
             Self::Campaigns => &["code", "name", "package_code", "source"],
             Self::Contacts => roster::COLUMNS,
             Self::Faq => &["key", "topic", "question", "variants", "answer", "answer_en", "status", "said", "updated_at", "updated_by"],
+            Self::Training => &["source", "text", "intents", "payment_intent", "language", "decided_by", "confidence", "phase", "escalation", "at"],
             Self::Purchases => &["phone", "contact_phone", "name", "email", "address", "product", "quantity", "price_idr", "bought_on", "date"],
         }
     }
@@ -78,10 +83,24 @@ impl From<rusqlite::Error> for Undo {
 /// One checked row.
 enum Row {
     Package(Box<Package>),
-    Campaign { code: String, name: String, package_code: Option<String>, source: Option<String> },
+    Campaign {
+        code: String,
+        name: String,
+        package_code: Option<String>,
+        source: Option<String>,
+    },
     Contact(Person),
     Question(Box<Faq>),
-    Purchase { person: Person, product: String, quantity: i64, price_idr: i64, bought_on: String },
+    Lesson(Lesson),
+    /// Nothing to write.
+    Guess,
+    Purchase {
+        person: Person,
+        product: String,
+        quantity: i64,
+        price_idr: i64,
+        bought_on: String,
+    },
 }
 
 /// Does it: a line per row that is wrong, then how many are new, changed, the same.
@@ -159,7 +178,14 @@ fn read_rows(file: &Path) -> anyhow::Result<Vec<(usize, Map<String, Value>)>> {
 }
 
 fn json_rows(whole: &str) -> anyhow::Result<Vec<(usize, Map<String, Value>)>> {
-    let parsed: Value = serde_json::from_str(whole).context("the file is not valid JSON")?;
+    let parsed: Value = match serde_json::from_str(whole) {
+        Ok(parsed) => parsed,
+        // one object a line, as an export writes it
+        Err(error) => {
+            let lines: Result<Vec<Value>, _> = whole.lines().filter(|line| !line.trim().is_empty()).map(serde_json::from_str).collect();
+            Value::Array(lines.map_err(|_| error).context("the file is not valid JSON")?)
+        }
+    };
     let list = match parsed {
         Value::Array(list) => list,
         Value::Object(mut object) => match object.values_mut().find(|value| value.is_array()) {
@@ -207,6 +233,25 @@ fn check(what: What, row: &Map<String, Value>) -> Result<Row, String> {
             }
             ["said", "updated_at", "updated_by", "id"].iter().for_each(|own| drop(row.remove(*own)));
             serde_json::from_value(Value::Object(row)).map(|faq| Row::Question(Box::new(faq))).map_err(|error| error.to_string())
+        }
+        What::Training => {
+            if words(row, "source").as_deref() == Some("turn") {
+                return Ok(Row::Guess);
+            }
+            // a CSV or exported cell holds the list as JSON
+            let intents: Vec<String> = match row.get("intents") {
+                Some(Value::String(cell)) => serde_json::from_str(cell).map_err(|_| "intents: a JSON list of intent names".to_owned())?,
+                Some(list) => serde_json::from_value(list.clone()).map_err(|_| "intents: a JSON list of intent names".to_owned())?,
+                None => return Err("intents is missing".into()),
+            };
+            let told = row.get("payment_intent").and_then(Value::as_bool).map(|pays| i64::from(pays).to_string()).or_else(|| words(row, "payment_intent"));
+            let pays = match told.as_deref() {
+                None | Some("") => None,
+                Some("1" | "true") => Some(true),
+                Some("0" | "false") => Some(false),
+                Some(other) => return Err(format!("payment_intent: {other:?} is neither 1 nor 0")),
+            };
+            Lesson::new(&words(row, "text").unwrap_or_default(), &intents, pays).map(Row::Lesson).map_err(|error| error.to_string())
         }
         What::Contacts => Ok(Row::Contact(roster::read(row)?)),
         What::Purchases => {
@@ -262,6 +307,11 @@ fn put(tx: &Tx<'_>, row: &Row) -> Result<bool, StoreError> {
             FaqError::Db(error) => error,
             invalid => StoreError::Unavailable(format!("{}: {invalid}", faq.key)),
         }),
+        Row::Lesson(new) => lesson::put(tx, "cli", new).map_err(|error| match error {
+            LessonError::Db(error) => error,
+            full => StoreError::Unavailable(full.to_string()),
+        }),
+        Row::Guess => Ok(false),
         Row::Contact(person) => roster::put(tx, person, "cli").map(|(_, new)| new),
         Row::Purchase { person, product, quantity, price_idr, bought_on } => {
             let (contact_id, _) = roster::put(tx, person, "cli")?;

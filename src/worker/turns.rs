@@ -281,6 +281,7 @@ pub fn context(app: &App, connection: &Connection, known: &Known, conversation: 
         rating_awaited: conversation.rating_about.is_some() && conversation.rating_asked_at.is_some_and(|at| now_ms - at < satisfaction::ANSWER_MS),
         accounts: settings.accounts(),
         flows: Arc::clone(&known.knowledge.flows),
+        lessons: Arc::clone(&known.knowledge.lessons),
         place: conversation.flow_place.as_deref().and_then(|text| serde_json::from_str(text).ok()),
         phone: settings.text("whatsapp.phone").to_owned(),
         website: settings.text("server.public_url").to_owned(),

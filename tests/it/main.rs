@@ -11,6 +11,7 @@ mod fixtures;
 mod guard;
 mod inbox;
 mod labels;
+mod lessons;
 mod live;
 mod model;
 mod pages;

@@ -65,7 +65,8 @@ impl Browserless {
     }
 }
 
-const PAGES: [&str; 32] = [
+const PAGES: [&str; 33] = [
+    "/bot/lessons",
     "/bot/trials",
     "/contacts/import",
     "/",
@@ -201,6 +202,7 @@ fn roles_see_and_do_what_the_table_says() {
             ("/team/change", admin),
             ("/bot/release", audit),
             ("/bot/flows", audit),
+            ("/bot/lessons", audit),
         ] {
             let fields: &[(&str, &str)] = &[("email", "x"), ("what", "back"), ("verb", "start"), ("release", "1"), ("name", "Menu")];
             let status = who.post(&app, path, fields).0;

@@ -12,6 +12,7 @@ pub mod files;
 pub mod flows;
 pub mod home;
 pub mod labels;
+pub mod lessons;
 pub mod login;
 pub mod packages;
 pub mod profile;
@@ -88,6 +89,7 @@ pub fn router(_: Arc<App>) -> Router<Arc<App>> {
         .route("/bot/faq/{key}", get(faq::edit))
         .route("/bot/flows", get(flows::list).post(flows::make))
         .route("/bot/flows/{key}", get(flows::show).post(flows::save))
+        .route("/bot/lessons", get(lessons::show).post(lessons::save))
         .route("/bot/trials", get(trials::show).post(trials::save))
         .route("/bot/usage", get(usage::show))
         .route("/bot/replay", get(replay::list).post(replay::ask))
