@@ -8,7 +8,7 @@ use crate::chat::faq::Hit;
 use crate::kernel::language::Language;
 use crate::kernel::{date, rupiah};
 use crate::travel::catalog::Catalog;
-use crate::travel::package::{Availability, Package};
+use crate::travel::package::{Availability, Package, PackageMedia};
 use chrono::NaiveDate;
 use std::collections::BTreeSet;
 
@@ -112,7 +112,7 @@ impl Facts {
         let mut lines = vec![format!("Hari ini {}.", date::long(ground.today, Language::Id))];
         for code in about {
             let Some(listed) = ground.catalog.find(code) else { continue };
-            let sheet = sheet(&listed.package, ground.today);
+            let sheet = sheet(&listed.package, ground.today) + &files(&listed.media);
             facts.add(&listed.package, &sheet, ground);
             lines.push(format!("PAKET (lengkap)\n{sheet}"));
         }
@@ -169,6 +169,19 @@ fn day(text: &str) -> String {
 fn brief(package: &Package) -> String {
     let seats = package.seats_left().map_or(String::new(), |left| format!(", sisa {left} kursi"));
     format!("{} (kode {}), berangkat {}, {} hari, mulai {}{seats}", package.name, package.code, day(&package.departs), package.days, rupiah::full(package.price_idr))
+}
+
+/// The files a package has, so that the model promises no other. Which are sent, and when, is the rules' business.
+fn files(media: &[PackageMedia]) -> String {
+    let kind = |kind: &str| match kind {
+        "image" => "gambar",
+        "brochure" => "brosur PDF",
+        "itinerary" => "program PDF",
+        "location" => "lokasi",
+        _ => "video",
+    };
+    let named: Vec<String> = media.iter().map(|file| format!("{} ({})", file.title, kind(&file.kind))).collect();
+    format!("\nBerkas yang ada: {}", if named.is_empty() { "belum ada".to_owned() } else { named.join("; ") })
 }
 
 /// Everything the catalogue knows of a package, a line per fact.
