@@ -5,6 +5,7 @@ mod bookings;
 mod browser;
 mod cli;
 mod contracts;
+mod day;
 mod fake_llm;
 mod faults;
 mod fixtures;
