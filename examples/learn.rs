@@ -8,7 +8,7 @@
 //! ```
 //! The same messages give the same weights, byte for byte. `cargo test` then says how good they are on messages kept aside.
 
-use kafilah::bot::understand::linear::{Feature, Linear, to_bytes};
+use kafilah::bot::understand::linear::{Feature, Linear, level, to_bytes};
 use kafilah::bot::understand::{model, tongue, words};
 use kafilah::chat::faq;
 use kafilah::db::setting::SecretKey;
@@ -20,6 +20,13 @@ use std::path::Path;
 const ROUNDS: usize = 8;
 const BAGS: u64 = 3;
 const NOISY_COPIES: usize = 2;
+/// Pairs of short messages written one after the other, tried a bag.
+const JOINS: usize = 6_000;
+/// Longest message that is joined, bytes.
+const SHORT: usize = 60;
+/// Rows kept of each model: those that matter most on the messages learnt from.
+const INTENT_ROWS: usize = 80_000;
+const TONGUE_ROWS: usize = 40_000;
 
 struct Message {
     file: usize,
@@ -42,14 +49,14 @@ fn main() -> anyhow::Result<()> {
         return Ok(());
     }
     let intents = intents(&messages.iter().collect::<Vec<_>>(), BAGS);
-    std::fs::write(learnt.join("intents.model"), to_bytes(&intents, model::HEADS.len()))?;
+    std::fs::write(learnt.join("intents.model"), &intents)?;
     println!("intents.model written");
     let mut sentences: Vec<(String, usize)> = Vec::new();
     for file in std::env::args().skip_while(|arg| arg != "--languages").skip(1) {
         sentences.extend(sentences_of(Path::new(&file))?);
     }
     println!("{} sentences besides", sentences.len());
-    std::fs::write(learnt.join("tongues.model"), to_bytes(&tongues(&messages, &sentences), tongue::TONGUES.len()))?;
+    std::fs::write(learnt.join("tongues.model"), tongues(&messages, &sentences))?;
     println!("tongues.model written");
     Ok(())
 }
@@ -137,11 +144,28 @@ fn cross(messages: &[Message]) {
     const LIMITS: [f32; 9] = [0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6];
     let heads = model::HEADS.len();
     let mut tallies = vec![[[0u32; 3]; LIMITS.len()]; heads];
+    // payment where paying was said too, by the limit that counts then
+    const AS_SAID: [f32; 6] = [0.1, 0.15, 0.2, 0.25, 0.3, 0.35];
+    const MEANT: f32 = 0.34;
+    let said_by: Vec<usize> = ["register", "ask_payment", "payment_done"].iter().filter_map(|name| model::HEADS.iter().position(|head| head == name)).collect();
+    let mut as_said = [[[0u32; 3]; LIMITS.len()]; AS_SAID.len()];
     for file in 0..=messages.iter().map(|message| message.file).max().unwrap_or(0) {
         let (unseen, seen): (Vec<&Message>, Vec<&Message>) = messages.iter().partition(|message| message.file == file);
-        let learnt = Linear::from_bytes(to_bytes(&intents(&seen, 1), heads).leak()).expect("just written");
+        let learnt = Linear::from_bytes(intents(&seen, 1).leak()).expect("just written");
         for message in unseen {
             let scores = model::score(&learnt, &words::read(&message.text), message.about);
+            let said = said_by.iter().any(|head| scores[*head] >= MEANT);
+            let (pays, meant) = (scores[heads - 1], message.heads[heads - 1]);
+            for (lower, row) in AS_SAID.iter().zip(&mut as_said) {
+                for (limit, tally) in LIMITS.iter().zip(row) {
+                    match (pays >= *limit || (said && pays >= *lower), meant) {
+                        (true, true) => tally[0] += 1,
+                        (true, false) => tally[1] += 1,
+                        (false, true) => tally[2] += 1,
+                        (false, false) => {}
+                    }
+                }
+            }
             for (head, tally) in tallies.iter_mut().enumerate() {
                 for (limit, tally) in LIMITS.iter().zip(tally) {
                     match (scores[head] >= *limit, message.heads[head]) {
@@ -164,35 +188,84 @@ fn cross(messages: &[Message]) {
         let f1 = tally.map(|[hits, alarms, misses]| 2.0 * f64::from(hits) / f64::from((2 * hits + alarms + misses).max(1)));
         println!("{name:<16} {}", f1.map(|f1| format!("{f1:>7.3}")).concat());
     }
+    for (lower, row) in AS_SAID.iter().zip(&as_said) {
+        let f1 = row.map(|[hits, alarms, misses]| 2.0 * f64::from(hits) / f64::from((2 * hits + alarms + misses).max(1)));
+        println!("said, {lower:<10} {}", f1.map(|f1| format!("{f1:>7.3}")).concat());
+    }
 }
 
-fn intents(messages: &[&Message], bags: u64) -> Vec<f32> {
-    let heads = model::HEADS.len();
-    let mut sum = vec![0.0; model::BUCKETS as usize * heads];
-    for bag in 0..bags {
+type Example = (Vec<Feature>, Vec<bool>);
+
+/// Learns from several bags of examples and keeps the rows that matter. A feature counts that stands in two of `plain`.
+fn learn(plain: &[Vec<Feature>], bags: Vec<(Vec<Example>, Dice)>, heads: usize, buckets: u32, most_rows: usize) -> Vec<u8> {
+    let mut seen = vec![0u8; buckets as usize];
+    for features in plain {
+        features.iter().for_each(|(bucket, _)| seen[*bucket as usize] = seen[*bucket as usize].saturating_add(1));
+    }
+    let common: Vec<u32> = (0..buckets).filter(|bucket| seen[*bucket as usize] >= 2).collect();
+    let mut place = vec![u32::MAX; buckets as usize];
+    common.iter().enumerate().for_each(|(at, bucket)| place[*bucket as usize] = at as u32);
+    let mut weights = vec![0.0f32; common.len() * heads];
+    let mut used = vec![0.0f32; common.len()];
+    let n = bags.len() as f32;
+    for (mut examples, mut dice) in bags {
+        for (features, _) in &mut examples {
+            features.retain_mut(|(bucket, _)| {
+                *bucket = place[*bucket as usize];
+                *bucket != u32::MAX
+            });
+            level(features);
+            features.iter().for_each(|(at, strength)| used[*at as usize] += strength * strength);
+        }
+        let bag = descend(&examples, heads, common.len(), &mut dice);
+        weights.iter_mut().zip(bag).for_each(|(sum, weight)| *sum += weight / n);
+    }
+    let mut rows: Vec<(u32, &[f32])> = common.iter().copied().zip(weights.chunks_exact(heads)).collect();
+    let matters = |row: &[f32], bucket: u32| row.iter().map(|weight| weight * weight).sum::<f32>() * used[place[bucket as usize] as usize];
+    rows.retain(|(_, row)| row.iter().any(|weight| *weight != 0.0));
+    rows.sort_by(|a, b| matters(b.1, b.0).total_cmp(&matters(a.1, a.0)).then(a.0.cmp(&b.0)));
+    println!("{} rows of {} features", rows.len().min(most_rows), common.len());
+    rows.truncate(most_rows);
+    rows.sort_by_key(|(bucket, _)| *bucket);
+    to_bytes(&rows, buckets, heads)
+}
+
+fn intents(messages: &[&Message], bags: u64) -> Vec<u8> {
+    let features = |text: &str, about: bool| model::features(&words::read(text), about);
+    let plain: Vec<Vec<Feature>> = messages.iter().map(|message| features(&message.text, message.about)).collect();
+    let bags = (0..bags).map(|bag| {
         let mut dice = Dice(7 + bag * 77);
-        let mut examples = Vec::new();
-        for message in messages {
-            for copy in 0..=NOISY_COPIES {
-                let text = if copy == 0 { message.text.clone() } else { mistyped(&message.text, &mut dice) };
-                examples.push((model::features(&words::read(&text), message.about), message.heads.clone()));
+        let mut examples: Vec<Example> = Vec::new();
+        for (message, plain) in messages.iter().zip(&plain) {
+            examples.push((plain.clone(), message.heads.clone()));
+            for _ in 0..NOISY_COPIES {
+                examples.push((features(&mistyped(&message.text, 1.0, &mut dice), message.about), message.heads.clone()));
             }
         }
-        let weights = descend(&examples, heads, model::BUCKETS as usize, &mut dice);
-        sum.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += weight / bags as f32);
-    }
-    sum
+        for _ in 0..JOINS {
+            let (one, other) = (messages[dice.below(messages.len())], messages[dice.below(messages.len())]);
+            if one.about != other.about || one.text.len() >= SHORT || other.text.len() >= SHORT {
+                continue;
+            }
+            let between = [" ", ", ", ". ", "\n"][dice.below(4)];
+            let joined = mistyped(&format!("{}{between}{}", one.text, other.text), 0.3, &mut dice);
+            examples.push((features(&joined, one.about), one.heads.iter().zip(&other.heads).map(|(a, b)| *a || *b).collect()));
+        }
+        (examples, dice)
+    });
+    learn(&plain, bags.collect(), model::HEADS.len(), model::BUCKETS, INTENT_ROWS)
 }
 
 /// Copies of our own messages beside the sentences: chat is what sentences lack.
 const OWN_COPIES: usize = 3;
 const JOINED: usize = 2_000;
 
-fn tongues(messages: &[Message], sentences: &[(String, usize)]) -> Vec<f32> {
+fn tongues(messages: &[Message], sentences: &[(String, usize)]) -> Vec<u8> {
     let mut dice = Dice(11);
     let own: Vec<(String, usize)> = messages.iter().map(|message| (message.text.clone(), message.language)).collect();
     let example = |text: &str, language: usize| (tongue::features(text), (0..tongue::TONGUES.len()).map(|at| at == language).collect::<Vec<_>>());
-    let mut examples: Vec<_> = sentences.iter().map(|(text, language)| example(text, *language)).collect();
+    let plain: Vec<Vec<Feature>> = sentences.iter().chain(&own).map(|(text, _)| tongue::features(text)).collect();
+    let mut examples: Vec<Example> = sentences.iter().map(|(text, language)| example(text, *language)).collect();
     for _ in 0..OWN_COPIES {
         examples.extend(own.iter().map(|(text, language)| example(text, *language)));
     }
@@ -209,7 +282,7 @@ fn tongues(messages: &[Message], sentences: &[(String, usize)]) -> Vec<f32> {
         let joined = format!("{} {}", piece(first, &mut dice), piece(second, &mut dice));
         examples.push(example(&joined, mixed));
     }
-    descend(&examples, tongue::TONGUES.len(), tongue::BUCKETS as usize, &mut dice)
+    learn(&plain, vec![(examples, dice)], tongue::TONGUES.len(), tongue::BUCKETS, TONGUE_ROWS)
 }
 
 fn piece(text: &str, dice: &mut Dice) -> String {
@@ -218,7 +291,7 @@ fn piece(text: &str, dice: &mut Dice) -> String {
 }
 
 /// Logistic regression, one head beside the other, by stochastic descent with a step of its own for every weight (AdaGrad).
-fn descend(examples: &[(Vec<Feature>, Vec<bool>)], heads: usize, buckets: usize, dice: &mut Dice) -> Vec<f32> {
+fn descend(examples: &[Example], heads: usize, buckets: usize, dice: &mut Dice) -> Vec<f32> {
     let mut weights = vec![0.0f32; buckets * heads];
     let mut steps = vec![1e-6f32; buckets * heads];
     let mut order: Vec<usize> = (0..examples.len()).collect();
@@ -252,16 +325,17 @@ fn descend(examples: &[(Vec<Feature>, Vec<bool>)], heads: usize, buckets: usize,
     weights
 }
 
-/// The text as hurried thumbs would type it: vowels dropped, letters swapped, doubled or lost, blanks forgotten.
-fn mistyped(text: &str, dice: &mut Dice) -> String {
+/// The text as hurried thumbs would type it: vowels dropped, letters swapped, doubled or lost, blanks forgotten. `rate`: how
+/// hurried, 1 as usual.
+fn mistyped(text: &str, rate: f32, dice: &mut Dice) -> String {
     let mut out = String::new();
     for word in text.split(' ') {
-        if !out.is_empty() && (word.len() < 3 || dice.chance() < 0.97) {
+        if !out.is_empty() && (word.len() < 3 || dice.chance() < 1.0 - 0.03 * rate) {
             out.push(' ');
         }
         let mut letters: Vec<char> = word.chars().collect();
         if letters.len() > 3 && letters.iter().all(|c| c.is_alphabetic()) {
-            let slip = dice.chance();
+            let slip = dice.chance() / rate;
             if slip < 0.03 {
                 let mut nth = 0;
                 letters.retain(|c| {

@@ -32,8 +32,8 @@ pub const HEADS: [&str; 23] = [
     "payment_intent",
 ];
 
-/// Buckets a feature can fall into.
-pub const BUCKETS: u32 = 1 << 16;
+/// Buckets a feature can fall into: so many that of some 200,000 features hardly two share one.
+pub const BUCKETS: u32 = 1 << 20;
 
 static MODEL: LazyLock<Linear> = LazyLock::new(|| Linear::from_bytes(include_bytes!("learnt/intents.model")).expect("the weights in the binary are whole"));
 
@@ -73,7 +73,7 @@ const FILLERS: &[&str] = &[
 /// Features of a message. `about`: a package is already talked about.
 pub fn features(read: &Read, about: bool) -> Vec<Feature> {
     let mut found: Vec<Feature> = Vec::with_capacity(256);
-    let plain: Vec<(usize, &str)> = read.words.iter().enumerate().filter(|(_, word)| !FILLERS.contains(&word.text.as_str())).map(|(at, word)| (at, shape(&word.text))).collect();
+    let plain: Vec<(usize, &str)> = read.words.iter().enumerate().map(|(at, word)| (at, shape(&word.text))).collect();
     for (nth, (at, word)) in plain.iter().enumerate() {
         found.push((hash(BUCKETS, b'w', &[word]), 1.0));
         if read.words[*at].denied {
@@ -93,6 +93,7 @@ pub fn features(read: &Read, about: bool) -> Vec<Feature> {
         found.push((hash(BUCKETS, b'l', &[last]), 0.5));
     }
     ideas(read, &mut found);
+    beside_ideas(read, &mut found);
     for word in &read.words {
         letters(shape(&word.text), &mut found);
     }
@@ -136,16 +137,45 @@ fn ideas(read: &Read, found: &mut Vec<Feature>) {
             found.push((hash(BUCKETS, b'Q', &[name]), 0.4));
         }
         for (other_at, _, other) in &read.ideas[nth + 1..] {
+            let second = words::idea_name(*other);
+            if *other_at != *at {
+                found.push((hash(BUCKETS, b'O', &[name, second]), 0.4)); // in this order, however far apart
+            }
             if read.words[*other_at].clause != read.words[*at].clause || *other_at == *at {
                 continue;
             }
-            let second = words::idea_name(*other);
             if *other_at <= at + len + 1 {
                 found.push((hash(BUCKETS, b'A', &[name, second, if denied { "n" } else { "" }]), 0.9));
             }
             let (a, b) = if name < second { (name, second) } else { (second, name) };
             found.push((hash(BUCKETS, b'P', &[a, b]), 0.6));
         }
+    }
+}
+
+/// Neighbours of which one at least is an idea: what stands beside it, whatever word names it.
+fn beside_ideas(read: &Read, found: &mut Vec<Feature>) {
+    let mut covered: Vec<Option<words::Idea>> = vec![None; read.words.len()];
+    for (at, len, idea) in &read.ideas {
+        covered[*at..at + len].iter_mut().for_each(|place| *place = place.or(Some(*idea)));
+    }
+    let mut line: Vec<(bool, &str)> = Vec::with_capacity(read.words.len());
+    let mut last = None;
+    for (word, idea) in read.words.iter().zip(covered).filter(|(word, _)| !FILLERS.contains(&word.text.as_str())) {
+        match idea {
+            Some(_) if idea == last => {}
+            Some(named) => line.push((true, words::idea_name(named))),
+            None => line.push((false, shape(&word.text))),
+        }
+        last = idea;
+    }
+    for pair in line.windows(2).filter(|pair| pair[0].0 || pair[1].0) {
+        let kinds = match (pair[0].0, pair[1].0) {
+            (true, true) => b'm',
+            (true, false) => b'n',
+            _ => b'o',
+        };
+        found.push((hash(BUCKETS, kinds, &[pair[0].1, pair[1].1]), 0.6));
     }
 }
 

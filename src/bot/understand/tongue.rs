@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 /// The languages, in the order of the model's heads.
 pub const TONGUES: [&str; 7] = ["id", "en", "ms", "jv", "su", "ar", "mixed"];
 /// Buckets a feature can fall into.
-pub const BUCKETS: u32 = 1 << 15;
+pub const BUCKETS: u32 = 1 << 18;
 
 static MODEL: LazyLock<Linear> = LazyLock::new(|| Linear::from_bytes(include_bytes!("learnt/tongues.model")).expect("the weights in the binary are whole"));
 
