@@ -8,7 +8,7 @@
 //! ```
 //! The same messages give the same weights, byte for byte. `cargo test` then says how good they are on messages kept aside.
 
-use kafilah::bot::understand::linear::{Feature, Linear, level, to_bytes};
+use kafilah::bot::understand::linear::{Feature, Linear, level, pack, to_bytes};
 use kafilah::bot::understand::{model, tongue, words};
 use kafilah::chat::faq;
 use kafilah::db::setting::SecretKey;
@@ -49,14 +49,14 @@ fn main() -> anyhow::Result<()> {
         return Ok(());
     }
     let intents = intents(&messages.iter().collect::<Vec<_>>(), BAGS);
-    std::fs::write(learnt.join("intents.model"), &intents)?;
+    std::fs::write(learnt.join("intents.model"), pack(&intents)?)?;
     println!("intents.model written");
     let mut sentences: Vec<(String, usize)> = Vec::new();
     for file in std::env::args().skip_while(|arg| arg != "--languages").skip(1) {
         sentences.extend(sentences_of(Path::new(&file))?);
     }
     println!("{} sentences besides", sentences.len());
-    std::fs::write(learnt.join("tongues.model"), tongues(&messages, &sentences))?;
+    std::fs::write(learnt.join("tongues.model"), pack(&tongues(&messages, &sentences))?)?;
     println!("tongues.model written");
     Ok(())
 }

@@ -28,6 +28,7 @@ const RETRY_MS: i64 = 3_000;
 
 /// Runs until the program ends.
 pub fn run(app: &Arc<App>) {
+    crate::bot::understand::warm_up();
     while !app.is_stopping() {
         match round(app) {
             Ok(0) => {

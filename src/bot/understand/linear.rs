@@ -2,6 +2,8 @@
 //! every message. Features have a table so large that two hardly ever share a place in it; only the places that were learnt
 //! something at are kept. How the features are made is each model's own affair.
 
+use std::io::{Read, Write};
+
 /// A feature's bucket and strength.
 pub type Feature = (u32, f32);
 
@@ -54,6 +56,13 @@ pub struct Linear {
 const MAGIC: &[u8; 4] = b"KAFN";
 
 impl Linear {
+    /// Reads what [`pack`] made smaller; the unpacked weights stay for the life of the program.
+    pub fn from_packed(packed: &[u8]) -> Option<Self> {
+        let mut bytes = Vec::with_capacity(packed.len() * 2);
+        flate2::read::ZlibDecoder::new(packed).read_to_end(&mut bytes).ok()?;
+        Self::from_bytes(bytes.leak())
+    }
+
     /// Reads what [`to_bytes`] wrote.
     pub fn from_bytes(bytes: &'static [u8]) -> Option<Self> {
         let (heads, rest) = bytes.strip_prefix(MAGIC)?.split_first()?;
@@ -130,6 +139,13 @@ pub fn to_bytes(rows: &[(u32, &[f32])], buckets: u32, heads: usize) -> Vec<u8> {
     bytes
 }
 
+/// The same in fewer bytes.
+pub fn pack(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+    packed.write_all(bytes)?;
+    packed.finish()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,6 +162,8 @@ mod tests {
             }
         }
         assert_eq!(model.sums(&[(2, 1.0)]), [0.0, 0.0]);
+        let packed = Linear::from_packed(&pack(&to_bytes(&rows, 100, 2)).unwrap()).unwrap();
+        assert_eq!(packed.sums(&[(99, 1.0)]), model.sums(&[(99, 1.0)]));
         assert!(Linear::from_bytes(b"KAFX").is_none() && Linear::from_bytes(b"KAFN").is_none() && Linear::from_bytes(b"KAFN\x01\0\0\0\0\x40\0\0\0").is_none());
     }
 }

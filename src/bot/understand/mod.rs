@@ -72,6 +72,11 @@ fn bare_code() -> Understanding {
     }
 }
 
+/// Unpacks the weights now, so that the first customer does not wait for it.
+pub fn warm_up() {
+    (model::own(), tongue::own());
+}
+
 /// Understands the words of one turn. `has_code`: something like a campaign code is among them. `about`: a package is already
 /// talked about. `bare`: the bot has just asked how many.
 pub fn understand(text: &str, has_code: bool, about: bool, bare: bool, today: chrono::NaiveDate) -> Understanding {

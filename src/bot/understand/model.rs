@@ -35,7 +35,7 @@ pub const HEADS: [&str; 23] = [
 /// Buckets a feature can fall into: so many that of some 200,000 features hardly two share one.
 pub const BUCKETS: u32 = 1 << 20;
 
-static MODEL: LazyLock<Linear> = LazyLock::new(|| Linear::from_bytes(include_bytes!("learnt/intents.model")).expect("the weights in the binary are whole"));
+static MODEL: LazyLock<Linear> = LazyLock::new(|| Linear::from_packed(include_bytes!("learnt/intents.model")).expect("the weights in the binary are whole"));
 
 /// The weights in the binary.
 pub fn own() -> &'static Linear {

@@ -9,7 +9,7 @@ pub const TONGUES: [&str; 7] = ["id", "en", "ms", "jv", "su", "ar", "mixed"];
 /// Buckets a feature can fall into.
 pub const BUCKETS: u32 = 1 << 18;
 
-static MODEL: LazyLock<Linear> = LazyLock::new(|| Linear::from_bytes(include_bytes!("learnt/tongues.model")).expect("the weights in the binary are whole"));
+static MODEL: LazyLock<Linear> = LazyLock::new(|| Linear::from_packed(include_bytes!("learnt/tongues.model")).expect("the weights in the binary are whole"));
 
 /// The weights in the binary.
 pub fn own() -> &'static Linear {
