@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn the_same_words_in_another_spelling_are_the_same_lesson() {
-        let lesson = Lesson::new("Gmn cara byrnya kak?", &["ask_payment".into()], None).unwrap();
+        let lesson = Lesson::new("Gmn cara bayarnya kak?", &["ask_payment".into()], None).unwrap();
         assert!(lesson.payment_intent);
         let lessons = Lessons([(key(&lesson.text), lesson)].into());
         let today = chrono::NaiveDate::from_ymd_opt(2026, 11, 20).unwrap();

@@ -221,8 +221,8 @@ pub const EXPORTS: &[Export] = &[
         columns: &[
             ("source", Text), ("text", Text), ("intents", Text), ("payment_intent", Number), ("language", Text), ("decided_by", Text), ("confidence", Number), ("phase", Text), ("escalation", Text), ("at", Time),
         ],
-        sql: "SELECT * FROM (
-                SELECT 'lesson' AS source, text, intents, payment_intent, NULL, taught_by, 1.0, NULL, NULL, taught_at AS at, 0 AS n FROM lesson
+        sql: "SELECT source, text, intents, payment_intent, language, decided_by, confidence, phase, escalation, at FROM (
+                SELECT 'lesson' AS source, text, intents, payment_intent, NULL AS language, taught_by AS decided_by, 1.0 AS confidence, NULL AS phase, NULL AS escalation, taught_at AS at, 0 AS n FROM lesson
                 UNION ALL SELECT 'turn', (SELECT group_concat(m.text, char(10)) FROM message m WHERE m.conversation_id = t.conversation_id AND m.direction = 'in' AND m.id > t.from_id AND m.id <= t.to_id AND m.text IS NOT NULL),
                   t.intents, NULL, t.language, t.decided_by, t.confidence, t.phase, t.escalation, t.at, t.id FROM turn t)
               WHERE text IS NOT NULL AND {SPAN} ORDER BY source, at, n",

@@ -319,6 +319,8 @@ mod tests {
             "canned",
             "access",
             "trials",
+            "bookings",
+            "lessons",
             "mod",
         ] {
             sources.push(std::fs::read_to_string(format!("{}/src/web/pages/{file}.rs", env!("CARGO_MANIFEST_DIR"))).unwrap());

@@ -74,7 +74,8 @@ fn bare_code() -> Understanding {
 
 /// Unpacks the weights now, so that the first customer does not wait for it.
 pub fn warm_up() {
-    (model::own(), tongue::own());
+    model::own();
+    tongue::own();
 }
 
 /// Understands the words of one turn. `has_code`: something like a campaign code is among them. `about`: a package is already
