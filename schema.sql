@@ -296,7 +296,7 @@ CREATE TABLE media (
 CREATE INDEX media_wanted ON media (due_at) WHERE state = 'wanted';
 CREATE INDEX media_sha ON media (sha256) WHERE sha256 IS NOT NULL;
 
--- What is sold. price_idr is the "from" price (cheapest room); seats left = quota - seats_taken.
+-- What is sold. price_idr is the "from" price (cheapest room); seats left = quota - seats_taken - seats_booked.
 CREATE TABLE package (
   id                 INTEGER PRIMARY KEY,
   code               TEXT NOT NULL UNIQUE,      -- PKG_MONTH_YEAR_TYPE
@@ -306,7 +306,8 @@ CREATE TABLE package (
   days               INTEGER NOT NULL CHECK (days BETWEEN 1 AND 90),
   status             TEXT NOT NULL DEFAULT 'open' CHECK (status IN ('open', 'full', 'closed')),
   quota              INTEGER CHECK (quota >= 0), -- seats in all; null: not limited here
-  seats_taken        INTEGER NOT NULL DEFAULT 0 CHECK (seats_taken >= 0),
+  seats_taken        INTEGER NOT NULL DEFAULT 0 CHECK (seats_taken >= 0), -- sold elsewhere, as the agency tells
+  seats_booked       INTEGER NOT NULL DEFAULT 0 CHECK (seats_booked >= 0), -- booked here; kept by the triggers of booking, doctor proves it
   hotel_makkah       TEXT,
   hotel_makkah_m     INTEGER,                   -- metres to Masjidil Haram
   hotel_madinah      TEXT,
@@ -899,8 +900,8 @@ CREATE TABLE purchase (
   UNIQUE (contact_id, product, bought_on, quantity, price_idr)
 ) STRICT;
 
--- Seats sold: what a person of the team agreed with a customer. Seats are taken from the package's quota in the same
--- transaction and given back when the booking is cancelled.
+-- Seats sold: what a person of the team agreed with a customer. Triggers count the seats at the package, in the same
+-- transaction; they are given back when the booking is cancelled.
 CREATE TABLE booking (
   id           INTEGER PRIMARY KEY,
   contact_id   INTEGER NOT NULL REFERENCES contact (id),
@@ -914,11 +915,15 @@ CREATE TABLE booking (
   created_at   INTEGER NOT NULL,
   updated_at   INTEGER NOT NULL,
   cancelled_at INTEGER,
-  state        TEXT NOT NULL GENERATED ALWAYS AS (CASE WHEN cancelled_at IS NOT NULL THEN 'cancelled' WHEN paid_idr >= total_idr AND paid_idr > 0 THEN 'paid' WHEN paid_idr > 0 THEN 'part' ELSE 'unpaid' END) STORED
+  state        TEXT NOT NULL GENERATED ALWAYS AS (CASE WHEN cancelled_at IS NOT NULL THEN 'cancelled' WHEN paid_idr >= total_idr THEN 'paid' WHEN paid_idr > 0 THEN 'part' ELSE 'unpaid' END) STORED
 ) STRICT;
 CREATE INDEX booking_state   ON booking (state, id);
 CREATE INDEX booking_contact ON booking (contact_id, id);
 CREATE INDEX booking_package ON booking (package_id) WHERE cancelled_at IS NULL;
+CREATE TRIGGER booking_made AFTER INSERT ON booking BEGIN UPDATE package SET seats_booked = seats_booked + NEW.seats WHERE id = NEW.package_id; END;
+CREATE TRIGGER booking_cancelled AFTER UPDATE OF cancelled_at ON booking WHEN OLD.cancelled_at IS NULL AND NEW.cancelled_at IS NOT NULL BEGIN
+  UPDATE package SET seats_booked = seats_booked - OLD.seats WHERE id = OLD.package_id;
+END;
 
 -- Money a person of the team saw come in for a booking, or go back (below zero). Never changed: a mistake is voided.
 CREATE TABLE payment (
@@ -927,7 +932,8 @@ CREATE TABLE payment (
   amount_idr  INTEGER NOT NULL CHECK (amount_idr <> 0),
   method      TEXT NOT NULL CHECK (method IN ('transfer', 'cash', 'card', 'other')),
   received_on TEXT NOT NULL,                            -- YYYY-MM-DD
-  reference   TEXT,                                     -- the bank's or the receipt's number
+  reference   TEXT,                                     -- the bank's or the receipt's number, as typed
+  reference_key TEXT,                                   -- its letters and digits, upper case
   token       TEXT UNIQUE,
   recorded_by TEXT NOT NULL,
   recorded_at INTEGER NOT NULL,
@@ -935,8 +941,8 @@ CREATE TABLE payment (
   voided_by   TEXT
 ) STRICT;
 CREATE INDEX payment_booking ON payment (booking_id, id);
--- the same transfer counts once, whoever reports it again
-CREATE UNIQUE INDEX payment_reference ON payment (method, reference) WHERE reference IS NOT NULL AND voided_at IS NULL;
+-- the same transfer counts once for a booking, whoever reports it again; one transfer may pay two bookings
+CREATE UNIQUE INDEX payment_reference ON payment (booking_id, method, reference_key) WHERE reference_key IS NOT NULL AND voided_at IS NULL AND amount_idr > 0;
 
 -- How far `export --since last` got, per export: a log by row number, a state by the time it last changed.
 CREATE TABLE export_mark (

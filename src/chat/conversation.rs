@@ -295,30 +295,24 @@ pub struct Joined {
     stayed: Map<String, Value>,
     #[serde(default)]
     went: Map<String, Value>,
+    /// [`STATE`] of the one that stayed, after.
+    #[serde(default)]
+    made: Map<String, Value>,
 }
 
-/// Columns that a join mixes and a parting gives back. Not the phase: it only moves forward; not the bot's turn: its clock is
-/// the process's.
-const STATE: [&str; 15] = [
-    "handler",
-    "handler_at",
-    "assignee_id",
-    "held_by",
-    "pinned_at",
-    "snoozed_until_at",
-    "resolved_at",
-    "late_told_at",
-    "waiting_since_at",
-    "unread_count",
-    "answered_id",
-    "package_code",
-    "party_size",
-    "month",
-    "last_code",
+/// Columns that a join mixes and a parting gives back; each group is one fact. Not the phase: it only moves forward; not the
+/// bot's turn: its clock is the process's.
+const STATE: [&[&str]; 6] = [
+    &["handler", "handler_at", "assignee_id", "held_by", "pinned_at", "snoozed_until_at", "resolved_at"],
+    &["waiting_since_at", "late_told_at", "unread_count", "answered_id"],
+    &["package_code"],
+    &["party_size"],
+    &["month"],
+    &["last_code"],
 ];
 
 fn state(tx: &Tx<'_>, id: i64) -> Result<Map<String, Value>, StoreError> {
-    let pairs: Vec<String> = STATE.iter().map(|column| format!("'{column}', {column}")).collect();
+    let pairs: Vec<String> = STATE.iter().copied().flatten().map(|column| format!("'{column}', {column}")).collect();
     let text: String = tx.query_row(&format!("SELECT json_object({}) FROM conversation WHERE id = ?1", pairs.join(", ")), [id], |row| row.get(0))?;
     Ok(serde_json::from_str(&text).unwrap_or_default())
 }
@@ -357,6 +351,7 @@ pub fn join(tx: &Tx<'_>, into: i64, from: i64) -> Result<Joined, StoreError> {
         "UPDATE conversation SET merged_into = ?1, turn_due_at = NULL, waiting_since_at = NULL, unread_count = 0, assignee_id = NULL, held_by = NULL, snoozed_until_at = NULL, pinned_at = NULL WHERE id = ?2",
         (into, from),
     )?;
+    joined.made = state(tx, into)?;
     tx.emit("conversation.updated", Some(into), json!({"merged_from": format!("conv_{from}")}))?;
     Ok(joined)
 }
@@ -371,17 +366,29 @@ pub fn part(tx: &Tx<'_>, into: i64, from: i64, joined: &Joined) -> Result<(), St
     tx.execute("UPDATE conversation SET merged_into = NULL WHERE id = ?1", [from])?;
     tx.execute("UPDATE conversation SET merged_into = ?2 WHERE merged_into = ?1 AND id IN (SELECT value FROM json_each(?3))", (into, from, json!(joined.followers).to_string()))?;
     let now = state(tx, into)?;
-    let unread = |state: &Map<String, Value>| state.get("unread_count").and_then(Value::as_i64).unwrap_or(0);
-    for column in STATE.iter().filter(|column| joined.stayed.contains_key(**column) && joined.went.contains_key(**column)) {
-        let (before, theirs, now) = (&joined.stayed[*column], &joined.went[*column], &now[*column]);
-        tx.execute(&format!("UPDATE conversation SET {column} = ?2 WHERE id = ?1"), (from, column_value(theirs)))?;
-        let back = match *column {
-            "unread_count" => json!((now.as_i64().unwrap_or(0) - unread(&joined.went)).max(0)),
-            _ if before != theirs && now == theirs => before.clone(), // taken over then
-            _ => continue,
-        };
-        tx.execute(&format!("UPDATE conversation SET {column} = ?2 WHERE id = ?1"), (into, column_value(&back)))?;
+    for group in STATE.iter().filter(|group| group.iter().all(|column| joined.made.contains_key(*column))) {
+        let untouched = group.iter().all(|column| now[*column] == joined.made[*column]);
+        for column in *group {
+            tx.execute(&format!("UPDATE conversation SET {column} = ?2 WHERE id = ?1"), (from, column_value(&joined.went[*column])))?;
+            if untouched {
+                tx.execute(&format!("UPDATE conversation SET {column} = ?2 WHERE id = ?1"), (into, column_value(&joined.stayed[*column])))?;
+            }
+        }
+        // read or answered since, in one for both
+        if !untouched && group.contains(&"unread_count") {
+            tx.execute(
+                "UPDATE conversation SET waiting_since_at = NULL, late_told_at = NULL, unread_count = 0, answered_id = ifnull(last_in_id, answered_id) WHERE id = ?1",
+                [from],
+            )?;
+        }
     }
+    // who has left since, or may only look, does not get it back
+    tx.execute(
+        "UPDATE conversation SET held_by = NULL, assignee_id = NULL, pinned_at = NULL, waiting_since_at = ifnull(waiting_since_at, ?2)
+         WHERE id = ?1 AND assignee_id IN (SELECT id FROM user WHERE disabled_at IS NOT NULL OR role = 'viewer')",
+        (from, tx.now_ms),
+    )?;
+    tx.execute("UPDATE conversation SET snoozed_until_at = NULL WHERE id = ?1 AND snoozed_until_at <= ?2", (from, tx.now_ms))?;
     for id in [into, from] {
         tx.execute(
             "UPDATE conversation SET last_message_id = (SELECT m.id FROM message m WHERE m.conversation_id = ?1 ORDER BY m.at DESC, m.id DESC LIMIT 1),

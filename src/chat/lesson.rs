@@ -130,7 +130,7 @@ pub fn put(tx: &Tx<'_>, actor: &str, lesson: &Lesson) -> Result<bool, LessonErro
 
 /// Unlearns what these words mean.
 pub fn forget(tx: &Tx<'_>, actor: &str, text: &str) -> Result<bool, StoreError> {
-    let gone = tx.execute("DELETE FROM lesson WHERE words = ?1", [key(text)])? > 0;
+    let gone = tx.execute("DELETE FROM lesson WHERE words = ?1 OR text = ?2", (key(text), text))? > 0;
     if gone {
         tx.audit(actor, "lesson.forgotten", "lesson", &json!({"text": text}).to_string())?;
     }

@@ -165,10 +165,10 @@ pub const EXPORTS: &[Export] = &[
         columns: &[
             ("code", Text), ("name", Text), ("price_idr", Number), ("departs", Text), ("days", Number), ("status", Text), ("quota", Number), ("seats_taken", Number), ("hotel_makkah", Text),
             ("hotel_makkah_m", Number), ("hotel_madinah", Text), ("hotel_madinah_m", Number), ("airline", Text), ("departure_city", Text), ("dp_idr", Number), ("payoff_by", Text),
-            ("price_triple_idr", Number), ("price_double_idr", Number), ("price_infant_idr", Number), ("features", Text), ("includes", Text), ("excludes", Text), ("payment_terms", Text), ("itinerary", Text),
+            ("price_triple_idr", Number), ("price_double_idr", Number), ("price_infant_idr", Number), ("features", Text), ("includes", Text), ("excludes", Text), ("payment_terms", Text), ("itinerary", Text), ("seats_booked", Number),
         ],
         sql: "SELECT code, name, price_idr, departs, days, status, quota, seats_taken, hotel_makkah, hotel_makkah_m, hotel_madinah, hotel_madinah_m, airline, departure_city, dp_idr, payoff_by,
-              price_triple_idr, price_double_idr, price_infant_idr, features, includes, excludes, payment_terms, itinerary FROM package WHERE {SPAN} ORDER BY departs, code",
+              price_triple_idr, price_double_idr, price_infant_idr, features, includes, excludes, payment_terms, itinerary, seats_booked FROM package WHERE {SPAN} ORDER BY departs, code",
         rows: State("updated_at"),
     },
     Export {

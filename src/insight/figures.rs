@@ -103,8 +103,9 @@ pub fn marketing(connection: &Connection, now_ms: i64) -> Result<Value, StoreErr
 
 /// The next departures with their seats.
 pub fn departures(connection: &Connection, today: &str, limit: i64) -> Result<Vec<Value>, StoreError> {
-    let mut query =
-        connection.prepare_cached("SELECT code, name, departs, quota, seats_taken, status FROM package WHERE departs >= ?1 AND status <> 'closed' ORDER BY departs LIMIT ?2")?;
+    let mut query = connection.prepare_cached(
+        "SELECT code, name, departs, quota, seats_taken + seats_booked, status FROM package WHERE departs >= ?1 AND status <> 'closed' ORDER BY departs LIMIT ?2",
+    )?;
     let rows = query.query_map((today, limit), |row| {
         let (quota, taken): (Option<i64>, i64) = (row.get(3)?, row.get(4)?);
         Ok(json!({"code": row.get::<_, String>(0)?, "name": row.get::<_, String>(1)?, "departs": row.get::<_, String>(2)?, "quota": quota, "taken": taken,

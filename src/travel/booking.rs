@@ -2,6 +2,7 @@
 //! two people cannot sell the last one twice.
 
 use super::package::{self, Availability};
+use crate::chat::inbox::Scope;
 use crate::chat::phase::{self, Phase};
 use crate::db::StoreError;
 use crate::db::writer::Tx;
@@ -96,6 +97,12 @@ pub enum BookingError {
     /// That payment is written down already.
     #[error("a payment with this reference is written down already")]
     Repeated,
+    /// More than is still to pay.
+    #[error("amount_idr: more than is still to pay ({0}); change the total first if more was agreed")]
+    TooMuch(i64),
+    /// The token came with something else before.
+    #[error("this idempotency key was used for something else")]
+    OtherUse,
     /// The store failed.
     #[error(transparent)]
     Db(#[from] StoreError),
@@ -143,19 +150,31 @@ pub fn of_contact(connection: &Connection, contact_id: i64) -> Result<Vec<Bookin
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// Bookings of customers one may see: of whom no chat is there, or one that nobody or he himself has.
+fn visible(scope: &Scope) -> &'static str {
+    match scope {
+        Scope::All => "?4 IS NULL",
+        Scope::Own(_) => {
+            "(NOT EXISTS (SELECT 1 FROM conversation v WHERE v.contact_id = b.contact_id AND v.merged_into IS NULL)
+              OR EXISTS (SELECT 1 FROM conversation v WHERE v.contact_id = b.contact_id AND v.merged_into IS NULL AND (v.held_by IS NULL OR v.held_by = ?4)))"
+        }
+    }
+}
+
 /// Bookings of one state (`unpaid`, `part`, `paid`, `cancelled`), newest first, before the row `before`.
-pub fn list(connection: &Connection, state: &str, before: Option<i64>, limit: usize) -> Result<Vec<Booking>, StoreError> {
-    let sql = [SELECT, " WHERE b.state = ?1 AND b.id < ?2 ORDER BY b.id DESC LIMIT ?3"].concat();
+pub fn list(connection: &Connection, state: &str, scope: &Scope, before: Option<i64>, limit: usize) -> Result<Vec<Booking>, StoreError> {
+    let sql = [SELECT, " WHERE b.state = ?1 AND b.id < ?2 AND ", visible(scope), " ORDER BY b.id DESC LIMIT ?3"].concat();
     let mut query = connection.prepare_cached(&sql)?;
-    let rows = query.query_map((state, before.unwrap_or(i64::MAX), i64::try_from(limit).unwrap_or(i64::MAX)), from_row)?;
+    let rows = query.query_map((state, before.unwrap_or(i64::MAX), i64::try_from(limit).unwrap_or(i64::MAX), scope.actor()), from_row)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// How many bookings of each state there are, up to 1,000.
-pub fn counts(connection: &Connection) -> Result<serde_json::Value, StoreError> {
+pub fn counts(connection: &Connection, scope: &Scope) -> Result<serde_json::Value, StoreError> {
+    let sql = format!("SELECT count(*) FROM (SELECT 1 FROM booking b WHERE b.state = ?1 AND b.id < ?2 AND {} LIMIT ?3)", visible(scope));
     let mut counts = serde_json::Map::new();
     for state in STATES {
-        let n: i64 = connection.prepare_cached("SELECT count(*) FROM (SELECT 1 FROM booking WHERE state = ?1 LIMIT 1000)")?.query_row([state], |row| row.get(0))?;
+        let n: i64 = connection.prepare_cached(&sql)?.query_row((state, i64::MAX, 1_000, scope.actor()), |row| row.get(0))?;
         counts.insert(state.to_owned(), n.into());
     }
     Ok(counts.into())
@@ -186,10 +205,13 @@ pub(super) fn advance(tx: &Tx<'_>, actor: &str, booking: &Booking, to: Phase, ca
 /// # Errors
 /// [`BookingError::NoSeats`] with how many are left, and nothing is taken.
 pub fn add(tx: &Tx<'_>, actor: &str, new: &New) -> Result<Booking, BookingError> {
+    let contact_id = contact::alive(tx, new.contact_id)?.ok_or(BookingError::NoSuch("contact"))?.id;
     if let Some(token) = &new.token {
         let known: Option<i64> = tx.prepare_cached("SELECT id FROM booking WHERE token = ?1")?.query_row([token], |row| row.get(0)).optional()?;
         if let Some(id) = known {
-            return find(tx, id)?.ok_or(BookingError::NoSuch("booking"));
+            let known = find(tx, id)?.ok_or(BookingError::NoSuch("booking"))?;
+            let same = known.contact_id == contact_id && known.package_code == new.package_code.trim().to_uppercase() && known.seats == new.seats;
+            return if same { Ok(known) } else { Err(BookingError::OtherUse) };
         }
     }
     if !(1..=MOST_SEATS).contains(&new.seats) {
@@ -204,15 +226,10 @@ pub fn add(tx: &Tx<'_>, actor: &str, new: &New) -> Result<Booking, BookingError>
         Availability::Full => return Err(BookingError::NoSeats(0)),
         Availability::Open => {}
     }
-    let taken = tx.execute(
-        "UPDATE package SET seats_taken = seats_taken + ?2, updated_at = ?3, updated_by = ?4 WHERE id = ?1 AND (quota IS NULL OR seats_taken + ?2 <= quota)",
-        (package_id, new.seats, tx.now_ms, actor),
-    )?;
-    if taken == 0 {
+    if package.seats_left().is_some_and(|left| left < new.seats) {
         return Err(BookingError::NoSeats(package.seats_left().unwrap_or(0)));
     }
     let total = new.total_idr.unwrap_or_else(|| package.price_idr.saturating_mul(new.seats));
-    let contact_id = contact::alive(tx, new.contact_id)?.ok_or(BookingError::NoSuch("contact"))?.id;
     let note = new.note.as_deref().map(|note| text::clean(note.trim(), 2_000)).filter(|note| !note.is_empty());
     tx.execute(
         "INSERT INTO booking (contact_id, package_id, seats, total_idr, note, token, created_by, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8)",
@@ -229,10 +246,23 @@ pub fn add(tx: &Tx<'_>, actor: &str, new: &New) -> Result<Booking, BookingError>
     Ok(booking)
 }
 
-/// Bookings whose kept sum differs from their payments; none, unless somebody wrote past the program.
+/// Bookings whose kept sum differs from their payments, and packages whose booked seats differ from their bookings; none,
+/// unless somebody wrote past the program.
 pub fn astray(connection: &Connection) -> Result<i64, StoreError> {
-    let sql = "SELECT count(*) FROM booking b WHERE paid_idr <> (SELECT ifnull(sum(amount_idr), 0) FROM payment p WHERE p.booking_id = b.id AND voided_at IS NULL)";
+    let sql = "SELECT (SELECT count(*) FROM booking b WHERE paid_idr <> (SELECT ifnull(sum(amount_idr), 0) FROM payment p WHERE p.booking_id = b.id AND voided_at IS NULL))
+      + (SELECT count(*) FROM package k WHERE seats_booked <> (SELECT ifnull(sum(seats), 0) FROM booking b WHERE b.package_id = k.id AND b.cancelled_at IS NULL))";
     Ok(connection.query_row(sql, [], |row| row.get(0))?)
+}
+
+/// What was agreed has changed: an extra, a better room, a mistake.
+pub fn set_total(tx: &Tx<'_>, actor: &str, id: i64, total_idr: i64) -> Result<Booking, BookingError> {
+    let booking = find(tx, id)?.ok_or(BookingError::NoSuch("booking"))?;
+    if !(0..=MOST_IDR).contains(&total_idr) || total_idr < booking.paid_idr {
+        return Err(BookingError::Invalid { field: "total_idr", problem: "whole rupiah, not below what was paid" });
+    }
+    tx.execute("UPDATE booking SET total_idr = ?2, updated_at = ?3 WHERE id = ?1", (id, total_idr, tx.now_ms))?;
+    tx.audit(actor, "booking.total", &format!("booking:{id}"), &json!({"total_idr": [booking.total_idr, total_idr]}).to_string())?;
+    super::payment::settle(tx, actor, id)
 }
 
 /// Cancels: the seats are free again. The phase stays (phases only move forward), and so do the payments, until they are
@@ -243,10 +273,6 @@ pub fn cancel(tx: &Tx<'_>, actor: &str, id: i64) -> Result<bool, BookingError> {
         return Ok(false);
     }
     tx.execute("UPDATE booking SET cancelled_at = ?2, updated_at = ?2 WHERE id = ?1", (id, tx.now_ms))?;
-    tx.execute(
-        "UPDATE package SET seats_taken = max(0, seats_taken - ?2), updated_at = ?3, updated_by = ?4 WHERE code = ?1",
-        (&booking.package_code, booking.seats, tx.now_ms, actor),
-    )?;
     if let Some((chat, _)) = chat_of(tx, booking.contact_id)? {
         tx.emit("conversation.updated", Some(chat), json!({"booking": id}))?;
     }

@@ -49,6 +49,9 @@ pub struct Package {
     pub quota: Option<i64>,
     /// Seats sold or held.
     pub seats_taken: i64,
+    /// Seats booked here; kept by the bookings, never written with the package.
+    #[serde(default)]
+    pub seats_booked: i64,
     /// Hotel in Makkah.
     pub hotel_makkah: Option<String>,
     /// Metres to Masjidil Haram.
@@ -135,7 +138,7 @@ impl Package {
 
     /// Seats left; none when not limited.
     pub fn seats_left(&self) -> Option<i64> {
-        self.quota.map(|quota| (quota - self.seats_taken).max(0))
+        self.quota.map(|quota| (quota - self.seats_taken - self.seats_booked).max(0))
     }
 
     /// Whether it can be booked on `today`.
@@ -265,7 +268,8 @@ impl Package {
     ];
 }
 
-const SELECT: &str = "SELECT id, code, name, price_idr, departs, days, status, quota, seats_taken, hotel_makkah, hotel_makkah_m, hotel_madinah, hotel_madinah_m, airline,
+const SELECT: &str =
+    "SELECT id, code, name, price_idr, departs, days, status, quota, seats_taken, seats_booked, hotel_makkah, hotel_makkah_m, hotel_madinah, hotel_madinah_m, airline,
     departure_city, dp_idr, payoff_by, price_triple_idr, price_double_idr, price_infant_idr, features, includes, excludes, payment_terms, itinerary FROM package";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<(i64, Package)> {
@@ -279,6 +283,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<(i64, Package)> {
         status: row.get("status")?,
         quota: row.get("quota")?,
         seats_taken: row.get("seats_taken")?,
+        seats_booked: row.get("seats_booked")?,
         hotel_makkah: row.get("hotel_makkah")?,
         hotel_makkah_m: row.get("hotel_makkah_m")?,
         hotel_madinah: row.get("hotel_madinah")?,
@@ -316,6 +321,8 @@ pub fn find(connection: &Connection, code: &str) -> Result<Option<(i64, Package)
 /// Writes a checked package under its code; `true` when it is new. The audit row names the changed fields.
 pub fn put(tx: &Tx<'_>, actor: &str, package: &Package) -> Result<bool, StoreError> {
     let before = find(tx, &package.code)?.map(|(_, old)| old);
+    // what is booked here is the bookings' business
+    let package = &Package { seats_booked: before.as_ref().map_or(0, |before| before.seats_booked), ..package.clone() };
     if before.as_ref() == Some(package) {
         return Ok(false);
     }

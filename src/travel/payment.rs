@@ -5,7 +5,7 @@ use crate::chat::phase::Phase;
 use crate::db::StoreError;
 use crate::db::writer::Tx;
 use crate::kernel::text;
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
 use serde_json::json;
@@ -24,7 +24,7 @@ pub struct New {
     pub method: String,
     /// Day the money came; none: today.
     pub received_on: Option<NaiveDate>,
-    /// The bank's or the receipt's number; the same one counts once for a method.
+    /// The bank's or the receipt's number; the same one counts once for a booking.
     pub reference: Option<String>,
     /// The form or call it comes with; the same one counts once.
     pub token: Option<String>,
@@ -81,16 +81,21 @@ pub fn booking_of(connection: &Connection, id: i64) -> Result<Option<i64>, Store
 /// Writes a payment down; once everything is paid the customer moves on to PAID. The same token counts once.
 ///
 /// # Errors
-/// [`BookingError::Repeated`] when the reference stands already; [`BookingError::Invalid`] for an amount of nothing, more
+/// [`BookingError::Repeated`] when the reference stands already; [`BookingError::TooMuch`] with what is still to pay; [`BookingError::Invalid`] for an amount of nothing, more
 /// given back than was paid, or a day to come.
 pub fn add(tx: &Tx<'_>, actor: &str, new: &New) -> Result<Booking, BookingError> {
     let booking = booking::find(tx, new.booking_id)?.ok_or(BookingError::NoSuch("booking"))?;
-    if let Some(token) = &new.token
-        && tx.prepare_cached("SELECT 1 FROM payment WHERE token = ?1")?.exists([token])?
-    {
-        return Ok(booking);
+    if let Some(token) = &new.token {
+        let known: Option<(i64, i64, String)> = tx
+            .prepare_cached("SELECT booking_id, amount_idr, method FROM payment WHERE token = ?1")?
+            .query_row([token], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .optional()?;
+        if let Some((of, amount, method)) = known {
+            let same = of == new.booking_id && amount == new.amount_idr && method == new.method;
+            return if same { Ok(booking) } else { Err(BookingError::OtherUse) };
+        }
     }
-    if new.amount_idr == 0 || new.amount_idr.abs() > MOST_IDR || booking.paid_idr + new.amount_idr < 0 {
+    if new.amount_idr == 0 || !(-MOST_IDR..=MOST_IDR).contains(&new.amount_idr) || booking.paid_idr + new.amount_idr < 0 {
         return Err(BookingError::Invalid { field: "amount_idr", problem: "whole rupiah; below zero only as much as was paid" });
     }
     if booking.cancelled_at.is_some() && new.amount_idr > 0 {
@@ -101,13 +106,17 @@ pub fn add(tx: &Tx<'_>, actor: &str, new: &New) -> Result<Booking, BookingError>
     }
     let today = tx.today()?;
     let received_on = new.received_on.unwrap_or(today);
-    if received_on > today {
+    if received_on > today || received_on.year() < 2009 {
         return Err(BookingError::Invalid { field: "received_on", problem: "a day up to today" });
     }
+    if new.amount_idr > 0 && booking.paid_idr + new.amount_idr > booking.total_idr {
+        return Err(BookingError::TooMuch(booking.total_idr - booking.paid_idr));
+    }
     let reference = new.reference.as_deref().map(|reference| text::clean(reference.trim(), 100)).filter(|reference| !reference.is_empty());
+    let key = reference.as_deref().map(|reference| reference.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_uppercase()).filter(|key| !key.is_empty());
     let added = tx.execute(
-        "INSERT INTO payment (booking_id, amount_idr, method, received_on, reference, token, recorded_by, recorded_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
-        rusqlite::params![new.booking_id, new.amount_idr, new.method, received_on.to_string(), reference, new.token, actor, tx.now_ms],
+        "INSERT INTO payment (booking_id, amount_idr, method, received_on, reference, reference_key, token, recorded_by, recorded_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING",
+        rusqlite::params![new.booking_id, new.amount_idr, new.method, received_on.to_string(), reference, key, new.token, actor, tx.now_ms],
     )?;
     if added == 0 {
         return Err(BookingError::Repeated);
@@ -127,6 +136,10 @@ pub fn void(tx: &Tx<'_>, actor: &str, id: i64) -> Result<bool, BookingError> {
     }
     let done = tx.execute("UPDATE payment SET voided_at = ?2, voided_by = ?3 WHERE id = ?1 AND voided_at IS NULL", (id, tx.now_ms, actor))? > 0;
     if done {
+        // phases only move forward: who was moved on by a mistake is looked at by a person
+        if booking.state == "paid" {
+            tx.emit("alert", None, json!({"kind": "payment_voided", "booking": booking_id, "contact": booking.contact_id}))?;
+        }
         tx.audit(actor, "payment.voided", &format!("payment:{id}"), &json!({"booking": booking_id}).to_string())?;
         settle(tx, actor, booking_id)?;
     }
@@ -134,13 +147,13 @@ pub fn void(tx: &Tx<'_>, actor: &str, id: i64) -> Result<bool, BookingError> {
 }
 
 /// Brings the booking's sum up to its payments and the customer on when all is paid.
-fn settle(tx: &Tx<'_>, actor: &str, booking_id: i64) -> Result<Booking, BookingError> {
+pub(super) fn settle(tx: &Tx<'_>, actor: &str, booking_id: i64) -> Result<Booking, BookingError> {
     tx.execute(
         "UPDATE booking SET paid_idr = (SELECT ifnull(sum(amount_idr), 0) FROM payment WHERE booking_id = ?1 AND voided_at IS NULL), updated_at = ?2 WHERE id = ?1",
         (booking_id, tx.now_ms),
     )?;
     let booking = booking::find(tx, booking_id)?.ok_or(BookingError::NoSuch("booking"))?;
-    if booking.state == "paid" {
+    if booking.state == "paid" && booking.paid_idr > 0 {
         booking::advance(tx, actor, &booking, Phase::Paid, "paid_in_full")?;
     }
     Ok(booking)

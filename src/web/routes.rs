@@ -33,7 +33,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/packages", need(View, get(api::packages::list)))
         .route("/api/packages/{code}", need(View, get(api::packages::get)).merge(need(EditCatalog, put(api::packages::put).patch(api::packages::patch))))
         .route("/api/bookings", need(View, get(api::bookings::list)).merge(need(Chat, post(api::bookings::add))))
-        .route("/api/bookings/{id}", need(View, get(api::bookings::get)))
+        .route("/api/bookings/{id}", need(View, get(api::bookings::get)).merge(need(EditCatalog, patch(api::bookings::patch))))
         .route("/api/bookings/{id}/cancel", need(EditCatalog, post(api::bookings::cancel)))
         .route("/api/bookings/{id}/payments", need(Chat, post(api::bookings::pay)))
         .route("/api/payments/{id}/void", need(EditCatalog, post(api::bookings::void)))

@@ -53,6 +53,9 @@ fn a_booking_is_paid_in_parts_and_the_customer_moves_on() {
     for (field, body) in [
         ("amount_idr", json!({"amount_idr": 0, "method": "cash"})),
         ("amount_idr", json!({"amount_idr": -total - 1, "method": "cash"})),
+        ("amount_idr", json!({"amount_idr": i64::MIN, "method": "cash"})),
+        ("amount_idr", json!({"amount_idr": i64::MAX, "method": "cash"})),
+        ("received_on", json!({"amount_idr": 1, "method": "cash", "received_on": "-0044-03-15"})),
         ("method", json!({"amount_idr": 1, "method": "emas"})),
         ("received_on", json!({"amount_idr": 1, "method": "cash", "received_on": "2999-01-01"})),
         ("received_on", json!({"amount_idr": 1, "method": "cash", "received_on": "kemarin"})),
@@ -60,6 +63,19 @@ fn a_booking_is_paid_in_parts_and_the_customer_moves_on() {
         let (status, said) = app.api("POST", &pay, Some(body));
         assert_eq!((status, &said["error"]["field"]), (422, &json!(field)), "{said}");
     }
+    let (status, said) = app.api("POST", &pay, Some(json!({"amount_idr": 1, "method": "cash"})));
+    assert_eq!((status, &said["error"]["code"], &said["error"]["still_to_pay_idr"]), (409, &json!("too_much"), &json!(0)), "{said}");
+    // a key that came with something else before books and counts nothing, and says so
+    assert_eq!(keyed(&app, &pay, "p1", &json!({"amount_idr": 7_000_000, "method": "cash"})).1["error"]["code"], "idempotency_key_reused");
+    assert_eq!(book(&app, "b1", &json!({"contact": contact, "package": CODE, "seats": 1})).1["error"]["code"], "idempotency_key_reused");
+    // the catalogue written anew leaves what is booked as it is
+    let mut again = price.clone();
+    again.as_object_mut().unwrap().remove("seats_taken");
+    assert_eq!(app.api("PUT", &format!("/api/packages/{CODE}"), Some(again)).1["seats_left"], 8);
+    // who writes money down does not give it back alone
+    let cs = String::from_utf8(app.cli(&["token", "create", "--role", "cs", "--name", "kasir"]).stdout).unwrap().trim().to_owned();
+    let refund = json!({"amount_idr": -1, "method": "cash"}).to_string();
+    assert_eq!(app.call("POST", &pay, &[("authorization", &format!("Bearer {cs}"))], Some(refund.as_bytes())).status, 403);
     let (_, void) = app.api("POST", &format!("/api/payments/{}/void", whole["payments"][0]["id"]), None);
     assert_eq!((&void["state"], &void["paid_idr"]), (&json!("part"), &json!(total - 5_000_000)));
     assert_eq!(app.api("POST", &format!("/api/bookings/{id}/cancel"), None).1["state"], "cancelled");
@@ -119,6 +135,8 @@ fn the_pages_book_take_money_and_take_it_back() {
     assert_eq!(send(fields("2", "50.000.000")).0, 303, "the button pressed twice");
     let (_, list) = page.get(&app, "/bookings");
     assert!(list.contains("/bookings/1") && !list.contains("/bookings/2") && list.contains("Rp50.000.000"), "{list}");
+    assert_eq!(page.post(&app, "/bookings/1/do", &[("what", "total"), ("total", "satu")]).0, 422);
+    assert_eq!(page.post(&app, "/bookings/1/do", &[("what", "total"), ("total", "50.500.000")]).0, 303);
     let pay = |token: &str, amount: &str, more: &[(&str, &str)]| {
         let mut fields = vec![("token", token), ("amount", amount), ("method", "transfer"), ("received_on", ""), ("reference", "")];
         fields.extend(more);

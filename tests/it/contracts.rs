@@ -144,6 +144,7 @@ const ROUTES: &[(&str, &str, &str)] = &[
     ("GET", "/api/bookings", "viewer"),
     ("POST", "/api/bookings", "cs"),
     ("GET", "/api/bookings/1", "viewer"),
+    ("PATCH", "/api/bookings/1", "sales_admin"),
     ("POST", "/api/bookings/1/cancel", "sales_admin"),
     ("POST", "/api/bookings/1/payments", "cs"),
     ("POST", "/api/payments/1/void", "sales_admin"),

@@ -272,6 +272,25 @@ fn a_merge_taken_back_gives_back_who_had_it_and_what_was_known() {
     assert_eq!((two["email"].as_str(), two["name"].as_str()), (Some("siti@jamaah.example"), Some("Siti")));
 }
 
+/// What happened since the merge stays: a chat taken meanwhile is nobody else's, and who has left gets nothing back.
+#[test]
+fn a_merge_taken_back_late_gives_no_chat_to_the_bot_or_to_who_has_left() {
+    let app = Kafilah::start_with(&[("bot.enabled", "off")]);
+    let (dadan, rina) = (user(&app, "Dadan", "cs"), user(&app, "Rina", "cs"));
+    for n in 1..=2 {
+        app.customer_writes(&format!("628120000000{n}"), &format!("LM{n}"), "halo");
+    }
+    assert_eq!(app.api("POST", "/api/conversations/conv_2/assign", Some(json!({"user": dadan}))).0, 200);
+    assert_eq!(app.api("POST", "/api/contacts/1/merge", Some(json!({"contact": 2}))).0, 200);
+    assert_eq!(app.api("POST", "/api/conversations/conv_1/assign", Some(json!({"user": rina}))).0, 200);
+    assert!(app.cli(&["user", "disable", &dadan]).status.success());
+    assert_eq!(app.api("POST", "/api/merges/1/undo", None).0, 200);
+    let (_, list) = app.api("GET", "/api/conversations", None);
+    let row = |id: &str| list["conversations"].as_array().unwrap().iter().find(|row| row["id"] == id).cloned().unwrap();
+    assert_eq!((row("conv_1")["handler"].as_str(), row("conv_1")["assignee"].as_str()), (Some("user"), Some("Rina")), "{list}");
+    assert_eq!((row("conv_2")["handler"].as_str(), row("conv_2")["held_by"].is_null(), row("conv_2")["waiting_since"].is_string()), (Some("user"), true, true), "{list}");
+}
+
 #[test]
 fn who_leaves_the_team_leaves_his_chats_to_it() {
     let app = Kafilah::start_with(&[("bot.enabled", "off")]);

@@ -10,6 +10,7 @@ use crate::people::contact::{self, Contact};
 use crate::travel::booking::{self, Booking, BookingError};
 use crate::travel::payment;
 use crate::web::error::ApiError;
+use crate::web::policy::{self, Action};
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -32,6 +33,8 @@ impl From<BookingError> for ApiError {
             BookingError::NoSeats(left) => Self::new(409, "no_seats", said).with(json!({"seats_left": left})),
             BookingError::NotOpen => Self::new(409, "not_open", said).about("package"),
             BookingError::Cancelled => Self::new(409, "cancelled", said),
+            BookingError::TooMuch(rest) => Self::new(409, "too_much", said).about("amount_idr").with(json!({"still_to_pay_idr": rest})),
+            BookingError::OtherUse => Self::new(409, "idempotency_key_reused", said),
             BookingError::Repeated => Self::new(409, "repeated", said).about("reference"),
             BookingError::Db(error) => error.into(),
         }
@@ -86,15 +89,9 @@ pub async fn list(State(app): State<Arc<App>>, caller: Caller, Query(which): Que
     let (rows, next) = app
         .store
         .read(move |connection| -> Result<_, StoreError> {
-            let all = booking::list(connection, &state, which.before, PAGE)?;
+            let all = booking::list(connection, &state, &scope, which.before, PAGE)?;
             let next = all.last().filter(|_| all.len() == PAGE).map(|last| last.id);
-            let mut rows = Vec::new();
-            for booking in all {
-                if contact::seen_by(connection, booking.contact_id, &scope)? {
-                    rows.push(shown(&booking, zone));
-                }
-            }
-            Ok((rows, next))
+            Ok((all.iter().map(|booking| shown(booking, zone)).collect::<Vec<_>>(), next))
         })
         .await?;
     Ok(Json(json!({"bookings": rows, "next": next})))
@@ -133,6 +130,25 @@ pub async fn add(State(app): State<Arc<App>>, caller: Caller, headers: HeaderMap
     Ok((StatusCode::CREATED, Json(made)))
 }
 
+/// What was agreed anew.
+#[derive(Deserialize)]
+pub struct NewTotal {
+    total_idr: i64,
+}
+
+/// `PATCH /api/bookings/{id} {"total_idr"}`: an extra, a better room, a mistake.
+pub async fn patch(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<i64>, JsonBody(body): JsonBody<NewTotal>) -> Result<Json<Value>, ApiError> {
+    let (scope, zone) = (caller.scope(&app), app.settings().zone);
+    let left = app
+        .store
+        .write(move |tx| -> Result<Value, BookingError> {
+            seen(tx, id, &scope)?;
+            Ok(whole(tx, &booking::set_total(tx, &caller.actor, id, body.total_idr)?, zone)?)
+        })
+        .await?;
+    Ok(Json(left))
+}
+
 /// `POST /api/bookings/{id}/cancel`: its seats are free again.
 pub async fn cancel(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<i64>) -> Result<Json<Value>, ApiError> {
     let (scope, zone) = (caller.scope(&app), app.settings().zone);
@@ -165,6 +181,10 @@ pub async fn pay(
     JsonBody(body): JsonBody<NewPayment>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let (token, scope, zone) = (caller.idempotency(&headers)?, caller.scope(&app), app.settings().zone);
+    // who writes money down may not give it back alone
+    if body.amount_idr < 0 && !policy::may(caller.role, Action::EditCatalog) {
+        return Err(ApiError::new(403, "forbidden", format!("the role {} may not give money back", caller.role.as_str())));
+    }
     let received_on = match body.received_on.as_deref() {
         None => None,
         Some(day) => Some(day.parse::<NaiveDate>().map_err(|_| ApiError::field("received_on", "received_on: a day such as 2026-12-31"))?),

@@ -44,8 +44,14 @@ pub async fn put(State(app): State<Arc<App>>, caller: Caller, Path(code): Path<S
     }
     body["code"] = code.into();
     let package = Package::from_json(None, &body)?;
-    let kept = package.clone();
-    let new = app.store.write(move |tx| -> Result<bool, PackageError> { Ok(package::put(tx, &caller.actor, &package)?) }).await?;
+    let (new, kept) = app
+        .store
+        .write(move |tx| -> Result<_, PackageError> {
+            let new = package::put(tx, &caller.actor, &package)?;
+            let (_, kept) = package::find(tx, &package.code)?.ok_or_else(|| PackageError::NoSuchPackage(package.code.clone()))?;
+            Ok((new, kept))
+        })
+        .await?;
     Ok((if new { StatusCode::CREATED } else { StatusCode::OK }, Json(answer(&kept, &body))))
 }
 

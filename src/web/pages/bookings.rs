@@ -44,15 +44,9 @@ pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap, Query(which):
     let mut values = app
         .store
         .read(move |connection| -> Result<Value, StoreError> {
-            let all = booking::list(connection, &state, which.before, PAGE)?;
-            let next = all.last().filter(|_| all.len() == PAGE).map(|last| last.id);
-            let mut rows = Vec::new();
-            for booking in all {
-                if contact::seen_by(connection, booking.contact_id, &scope)? {
-                    rows.push(booking);
-                }
-            }
-            Ok(json!({"rows": rows, "next": next, "counts": booking::counts(connection)?}))
+            let rows = booking::list(connection, &state, &scope, which.before, PAGE)?;
+            let next = rows.last().filter(|_| rows.len() == PAGE).map(|last| last.id);
+            Ok(json!({"rows": rows, "next": next, "counts": booking::counts(connection, &scope)?}))
         })
         .await?;
     values["tab"] = json!(tab);
@@ -98,6 +92,11 @@ async fn form(app: &Arc<App>, visitor: &Visitor, status: u16, contact_id: i64, t
     Ok(visitor.page(status, "booking_new.html", "bookings", values).await)
 }
 
+/// A form's token, as this person's own; a form without one is taken each time.
+fn token_of(actor: &str, sent: &str) -> Option<String> {
+    (1..=64).contains(&sent.len()).then(|| format!("{actor}:{sent}"))
+}
+
 /// A booking as the form sends it.
 #[derive(Deserialize)]
 pub struct BookingForm {
@@ -129,7 +128,7 @@ pub async fn add(State(app): State<Arc<App>>, headers: HeaderMap, Form(sent): Fo
         seats: sent.seats.trim().parse().unwrap_or(0),
         total_idr,
         note: Some(sent.note),
-        token: Some(format!("{actor}:{}", sent.token.get(..64).unwrap_or(&sent.token))),
+        token: token_of(&actor, &sent.token),
     };
     let made = app
         .store
@@ -190,6 +189,9 @@ pub async fn pay(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path
     let visitor = enter(&app, &headers, Action::Chat).await?;
     visitor.check(&headers, &sent.csrf)?;
     let typed = json!({"amount": sent.amount, "back": sent.back.is_some(), "method": sent.method, "received_on": sent.received_on, "reference": sent.reference});
+    if sent.back.is_some() && !visitor.may(Action::EditCatalog) {
+        return Err(Refusal::NotFound); // who writes money down may not give it back alone
+    }
     let sign = if sent.back.is_some() { -1 } else { 1 };
     let (actor, scope) = (visitor.actor(), visitor.scope());
     let received_on = sent.received_on.trim();
@@ -205,7 +207,7 @@ pub async fn pay(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path
             },
         },
         reference: Some(sent.reference),
-        token: Some(format!("{actor}:{}", sent.token.get(..64).unwrap_or(&sent.token))),
+        token: token_of(&actor, &sent.token),
     };
     let done = app
         .store
@@ -218,6 +220,7 @@ pub async fn pay(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path
         Ok(_) => return Ok(see(&format!("/bookings/{id}"))),
         Err(BookingError::Invalid { field, .. }) => field,
         Err(BookingError::Repeated) => "reference",
+        Err(BookingError::TooMuch(_)) => "too_much",
         Err(BookingError::Cancelled) => "cancelled",
         Err(error) => return Err(error.into()),
     };
@@ -230,18 +233,21 @@ pub struct Deed {
     csrf: String,
     what: String,
     with: Option<i64>,
+    total: Option<String>,
 }
 
-/// Cancels the booking, or voids one of its payments.
+/// Cancels the booking, changes what was agreed, or voids one of its payments.
 pub async fn act(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path<i64>, Form(deed): Form<Deed>) -> Result<Response, Refusal> {
     let visitor = enter(&app, &headers, Action::EditCatalog).await?;
     visitor.check(&headers, &deed.csrf)?;
-    let (actor, scope) = (visitor.actor(), visitor.scope());
+    let (actor, scope, total) = (visitor.actor(), visitor.scope(), deed.total.as_deref().and_then(rupiah::parse));
+    let wrong = if deed.what == "total" { "total_idr" } else { "void" };
     let done = app
         .store
         .write(move |tx| -> Result<bool, BookingError> {
             seen(tx, id, &scope)?;
             match (deed.what.as_str(), deed.with) {
+                ("total", _) => booking::set_total(tx, &actor, id, total.unwrap_or(-1)).map(|_| true),
                 ("cancel", _) => booking::cancel(tx, &actor, id),
                 ("void", Some(payment_id)) if payment::booking_of(tx, payment_id)? == Some(id) => payment::void(tx, &actor, payment_id),
                 _ => Err(BookingError::NoSuch("payment")),
@@ -250,7 +256,7 @@ pub async fn act(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path
         .await;
     match done {
         Ok(_) => Ok(see(&format!("/bookings/{id}"))),
-        Err(BookingError::Invalid { .. }) => page(&app, &visitor, 422, id, json!({}), Some("void")).await,
+        Err(BookingError::Invalid { .. }) => page(&app, &visitor, 422, id, json!({}), Some(wrong)).await,
         Err(error) => Err(error.into()),
     }
 }

@@ -198,7 +198,7 @@ pub async fn thread(
             let package = match &found.package_code {
                 Some(code) => package::find(connection, code)?.map(|(_, package)| {
                     json!({"code": package.code, "name": package.name, "departs": package.departs, "days": package.days,
-                    "price_idr": package.price_idr, "quota": package.quota, "left": package.seats_left(), "taken": package.seats_taken, "hotel_makkah_m": package.hotel_makkah_m})
+                    "price_idr": package.price_idr, "quota": package.quota, "left": package.seats_left(), "taken": package.seats_taken + package.seats_booked, "hotel_makkah_m": package.hotel_makkah_m})
                 }),
                 None => None,
             };

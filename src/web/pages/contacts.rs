@@ -304,7 +304,7 @@ pub async fn import_form(State(app): State<Arc<App>>, headers: HeaderMap) -> Res
     Ok(visitor.page(200, "import.html", "contacts", json!({"columns": roster::COLUMNS})).await)
 }
 
-/// Looks through a list and shows what it would do; writes it when it is confirmed, all or nothing.
+/// Looks through a list and shows what it would do; writes it when it is confirmed and every row is right, 200 rows at a time.
 pub async fn import(State(app): State<Arc<App>>, headers: HeaderMap, mut form: Multipart) -> Result<Response, Refusal> {
     let visitor = enter(&app, &headers, Action::EditContacts).await?;
     if visitor.scope() != Scope::All {
@@ -335,13 +335,16 @@ pub async fn import(State(app): State<Arc<App>>, headers: HeaderMap, mut form: M
     let people: Vec<Person> = read.into_iter().filter_map(|(_, row)| row.ok()).collect();
     if confirmed && wrong.is_empty() {
         // in short transactions, so that deliveries come in between; each row may be put twice, so an import cut short is sent again
-        let (actor, mut new) = (visitor.actor(), 0);
+        let actor = visitor.actor();
         for some in people.chunks(IMPORTED_AT_ONCE) {
             let (some, by) = (some.to_vec(), actor.clone());
-            new +=
-                app.store.write(move |tx| -> Result<usize, StoreError> { some.iter().map(|person| roster::put(tx, person, &by).map(|(_, new)| usize::from(new))).sum() }).await?;
+            app.store
+                .write(move |tx| -> Result<(), StoreError> {
+                    let new = some.iter().map(|person| roster::put(tx, person, &by).map(|(_, new)| usize::from(new))).sum::<Result<usize, _>>()?;
+                    tx.audit(&by, "contacts.imported", "contacts", &json!({"rows": some.len(), "new": new}).to_string())
+                })
+                .await?;
         }
-        app.store.write(move |tx| tx.audit(&actor, "contacts.imported", "contacts", &json!({"rows": people.len(), "new": new}).to_string())).await?;
         return Ok(see(&format!("/contacts?done={total}")));
     }
     let first: Vec<Person> = people.iter().take(SHOWN).cloned().collect();

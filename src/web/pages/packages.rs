@@ -113,7 +113,7 @@ async fn form(app: &Arc<App>, visitor: &Visitor, status: u16, mut values: Value)
             let clicks: i64 = connection.query_row("SELECT ifnull(sum(clicks), 0) FROM campaign WHERE code = ?1", [&package.code], |row| row.get(0))?;
             Ok(json!({
                 "first_answer": recipe.render(&catalog, today), "media": shown, "left": package.seats_left(), "availability": word(package.availability(today)),
-                "quota": package.quota, "taken": package.seats_taken, "chats": chats, "clicks": clicks,
+                "quota": package.quota, "taken": package.seats_taken + package.seats_booked, "booked": package.seats_booked, "chats": chats, "clicks": clicks,
                 "picture": files.iter().find(|file| file.kind == "image").and_then(|file| file.media_id),
             }))
         })
@@ -130,9 +130,7 @@ pub async fn save(State(app): State<Arc<App>>, headers: HeaderMap, Form(sent): F
     visitor.check(&headers, sent.get("csrf").map_or("", String::as_str))?;
     let new = sent.get("new").is_some_and(|new| new == "1");
     let read = read_form(&sent).and_then(|fields| Package::from_json(None, &Value::Object(fields)));
-    // as it stood when the form was opened: a booking may have taken seats since
-    let keeps_taken = !new && sent.contains_key("seats_taken_was") && sent.get("seats_taken_was") == sent.get("seats_taken");
-    let mut package = match read {
+    let package = match read {
         Ok(package) => package,
         Err(PackageError::Invalid { field, .. }) => {
             return Ok(form(&app, &visitor, 422, json!({"new": new, "p": sent, "wrong_field": field})).await);
@@ -144,12 +142,8 @@ pub async fn save(State(app): State<Arc<App>>, headers: HeaderMap, Form(sent): F
     let written = app
         .store
         .write(move |tx| -> Result<bool, StoreError> {
-            let before = package::find(tx, &package.code)?.map(|(_, before)| before);
-            if new && before.is_some() {
+            if new && package::find(tx, &package.code)?.is_some() {
                 return Ok(false);
-            }
-            if let Some(before) = before.filter(|_| keeps_taken) {
-                package.seats_taken = before.seats_taken;
             }
             package::put(tx, &actor, &package)?;
             Ok(true)
