@@ -7,18 +7,37 @@ use std::io::{Read, Write};
 /// A feature's bucket and strength.
 pub type Feature = (u32, f32);
 
-/// FNV-1a over the parts, mixed once more: stable over machines and versions, as learnt weights need.
-pub fn hash(buckets: u32, kind: u8, parts: &[&str]) -> u32 {
-    let mut hash: u32 = 0x811c_9dc5;
-    let mut eat = |byte: u8| hash = (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-    eat(kind);
-    for part in parts {
-        part.bytes().for_each(&mut eat);
-        eat(0x1f);
+/// FNV-1a, mixed once more at the end: stable over machines and versions, as learnt weights need.
+#[derive(Clone, Copy)]
+pub struct Hash(u32);
+
+impl Hash {
+    /// Of a kind of feature.
+    pub fn of(kind: u8) -> Self {
+        Self(0x811c_9dc5).with(&[kind])
     }
-    // the low bits of FNV mix poorly over short strings
-    hash = (hash ^ (hash >> 13)).wrapping_mul(0x5bd1_e995);
-    (hash ^ (hash >> 15)) % buckets
+
+    /// And these bytes.
+    pub fn with(self, bytes: &[u8]) -> Self {
+        Self(bytes.iter().fold(self.0, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)))
+    }
+
+    /// The end of a part.
+    pub fn part(self) -> Self {
+        self.with(&[0x1f])
+    }
+
+    /// The bucket it falls into.
+    pub fn bucket(self, buckets: u32) -> u32 {
+        // the low bits of FNV mix poorly over short strings
+        let hash = (self.0 ^ (self.0 >> 13)).wrapping_mul(0x5bd1_e995);
+        (hash ^ (hash >> 15)) % buckets
+    }
+}
+
+/// The bucket of a feature made of parts.
+pub fn hash(buckets: u32, kind: u8, parts: &[&str]) -> u32 {
+    parts.iter().fold(Hash::of(kind), |hash, part| hash.with(part.as_bytes()).part()).bucket(buckets)
 }
 
 /// Adds what fell into one bucket, dampens repeats, and makes all messages equally long.

@@ -112,6 +112,6 @@ pub fn understand(text: &str, has_code: bool, about: bool, bare: bool, today: ch
         wants_human: intents.iter().any(|(name, _)| *name == "ask_human"),
         payment_intent,
         intents,
-        entities: entities::find(text, today, bare),
+        entities: entities::find(&read.words, today, bare),
     }
 }

@@ -1,7 +1,7 @@
 //! What a message asks for, with a probability for each head: features of the words, over weights learnt by
 //! `examples/learn.rs` from the labelled messages in `tests/messages/`.
 
-use super::linear::{Feature, Linear, hash, merge};
+use super::linear::{Feature, Hash, Linear, hash, merge};
 use super::words::{self, Read};
 use std::sync::LazyLock;
 
@@ -179,15 +179,50 @@ fn beside_ideas(read: &Read, found: &mut Vec<Feature>) {
     }
 }
 
-/// Pieces of two to five letters, edges marked.
+/// Longest word whose letters are looked at, with its two edges.
+const LETTERS: usize = 26;
+
+/// Pieces of three to five letters, edges marked.
 fn letters(word: &str, found: &mut Vec<Feature>) {
-    let marked: Vec<char> = std::iter::once('<').chain(word.chars().take(24)).chain(std::iter::once('>')).collect();
-    let mut piece = String::new();
-    for size in 3..=5usize {
-        for window in marked.windows(size) {
-            piece.clear();
-            piece.extend(window);
-            found.push((hash(BUCKETS, b'c', &[&piece]), 0.35));
+    let mut starts = [0usize; LETTERS + 1];
+    let mut marked = [b'<'; LETTERS * 4];
+    let (mut n, mut end) = (1, 1);
+    starts[1] = 1;
+    for c in word.chars().take(LETTERS - 2).chain(std::iter::once('>')) {
+        end += c.encode_utf8(&mut marked[end..]).len();
+        n += 1;
+        starts[n] = end;
+    }
+    for from in 0..n {
+        let mut hash = Hash::of(b'c');
+        for size in 1..=5.min(n - from) {
+            hash = hash.with(&marked[starts[from + size - 1]..starts[from + size]]);
+            if size >= 3 {
+                found.push((hash.part().bucket(BUCKETS), 0.35));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_of_words_are_hashed_as_their_letters_are() {
+        for word in ["p", "ya", "umroh", "رمضان", "assalamualaikumwarahmatullahi", "é🙏x"] {
+            let mut found = Vec::new();
+            letters(word, &mut found);
+            let marked: Vec<char> = std::iter::once('<').chain(word.chars().take(24)).chain(std::iter::once('>')).collect();
+            let mut plain: Vec<Feature> = Vec::new();
+            for size in 3..=5usize {
+                plain.extend(marked.windows(size).map(|window| (hash(BUCKETS, b'c', &[&window.iter().collect::<String>()]), 0.35)));
+            }
+            let sorted = |mut list: Vec<Feature>| {
+                list.sort_by_key(|(bucket, _)| *bucket);
+                list
+            };
+            assert_eq!(sorted(found), sorted(plain), "{word}");
         }
     }
 }

@@ -31,9 +31,7 @@ pub struct Entities {
 }
 
 /// Everything in one message. `bare`: the bot has just asked how many, so a lone number is the answer.
-pub fn find(text: &str, today: NaiveDate, bare: bool) -> Entities {
-    let read = words::read(text);
-    let words = &read.words[..];
+pub fn find(words: &[words::Word], today: NaiveDate, bare: bool) -> Entities {
     Entities { pax: party::size(words, bare), month: month::said(words, today), budget: budget::said(words), city: city::said(words), room: room(words) }
 }
 
@@ -49,6 +47,10 @@ fn room(words: &[words::Word]) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn find(text: &str, today: NaiveDate, bare: bool) -> Entities {
+        super::find(&words::read(text).words, today, bare)
+    }
 
     fn today() -> NaiveDate {
         NaiveDate::from_ymd_opt(2026, 11, 20).unwrap()
