@@ -1318,3 +1318,6 @@ seats-booked-here = { $n } seats booked here
 booking-total-change = Change the total agreed
 booking-wrong-total-paid = Total: whole rupiah, not below what was paid.
 payment-wrong-too-much = More than is still to pay. If more was agreed, change the total first.
+set-queue-broadcast-break-after = Broadcasts rest after (messages, MIN..MAX)
+set-queue-broadcast-break-ms = Length of that rest (ms, MIN..MAX)
+set-queue-warmup-days = Warm-up of a new number (days; 0 = none)

@@ -1292,3 +1292,6 @@ seats-booked-here = { $n } kursi dari pemesanan di sini
 booking-total-change = Ubah total disepakati
 booking-wrong-total-paid = Total: angka rupiah, tidak kurang dari yang sudah dibayar.
 payment-wrong-too-much = Lebih besar dari sisa yang harus dibayar. Kalau memang disepakati lebih, ubah totalnya dulu.
+set-queue-broadcast-break-after = Istirahat siaran setiap (pesan, MIN..MAX)
+set-queue-broadcast-break-ms = Lama istirahat siaran (ms, MIN..MAX)
+set-queue-warmup-days = Pemanasan nomor baru (hari; 0 = tidak)

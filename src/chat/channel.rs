@@ -36,6 +36,8 @@ pub struct Channel {
     pub reconciled_to_at: Option<i64>,
     /// WhatsApp forbids writing first until then.
     pub first_contact_until_at: Option<i64>,
+    /// First heard of, unix ms.
+    pub since_at: i64,
     /// New-chat quota state.
     pub capping: Option<String>,
 }
@@ -53,12 +55,13 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Channel> {
         gateway_started_at: row.get("gateway_started_at")?,
         reconciled_to_at: row.get("reconciled_to_at")?,
         first_contact_until_at: row.get("first_contact_until_at")?,
+        since_at: row.get("since_at")?,
         capping: row.get("capping")?,
     })
 }
 
 const SELECT: &str =
-    "SELECT id, kind, session, phone, engine, status, status_at, last_event_at, gateway_started_at, reconciled_to_at, first_contact_until_at, capping FROM channel";
+    "SELECT id, kind, session, phone, engine, status, status_at, last_event_at, gateway_started_at, reconciled_to_at, first_contact_until_at, since_at, capping FROM channel";
 
 /// The channel of a session name.
 pub fn by_session(connection: &Connection, session: &str) -> Result<Option<Channel>, StoreError> {
@@ -103,7 +106,7 @@ fn find_or_make(tx: &Tx<'_>, session: &str, engine: Option<&str>) -> Result<i64,
             let kind = if session == SIMULATOR { "simulator" } else { "waha" };
             let status = if kind == "simulator" { "WORKING" } else { "UNKNOWN" };
             tx.execute(
-                "INSERT INTO channel (kind, session, engine, status, status_at, last_event_at) VALUES (?1, ?2, ?3, ?4, ?5, ?5)",
+                "INSERT INTO channel (kind, session, engine, status, status_at, last_event_at, since_at) VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?5)",
                 (kind, session, engine, status, tx.now_ms),
             )?;
             let id = tx.last_insert_rowid();

@@ -350,8 +350,9 @@ fn item(row: &Row<'_>) -> rusqlite::Result<Item> {
     })
 }
 
-/// Rows of a channel that are due and first in their conversation's line, people's words first.
-pub fn due(tx: &Connection, channel_id: i64, process_ms: i64, limit: usize) -> Result<Vec<Item>, StoreError> {
+/// Rows of a channel that are due and first in their conversation's line, people's words first; of broadcasts `broadcasts` at
+/// the most.
+pub fn due(tx: &Connection, channel_id: i64, process_ms: i64, limit: usize, broadcasts: usize) -> Result<Vec<Item>, StoreError> {
     let sql = [
         ITEM,
         " WHERE o.channel_id = ?1 AND o.priority = ?2 AND o.state = 'due' AND o.due_at <= ?3 AND NOT EXISTS (SELECT 1 FROM outbox e
@@ -362,8 +363,9 @@ pub fn due(tx: &Connection, channel_id: i64, process_ms: i64, limit: usize) -> R
     let mut query = tx.prepare_cached(&sql)?;
     let mut items = Vec::new();
     for priority in [Priority::Person, Priority::Reply, Priority::Broadcast] {
-        if items.len() < limit {
-            let rows = query.query_map((channel_id, priority as i64, process_ms, (limit - items.len()) as i64), item)?;
+        let room = if priority == Priority::Broadcast { (limit - items.len()).min(broadcasts) } else { limit - items.len() };
+        if room > 0 {
+            let rows = query.query_map((channel_id, priority as i64, process_ms, room as i64), item)?;
             for row in rows {
                 items.push(row?);
             }
@@ -380,13 +382,14 @@ pub fn unsettled(connection: &Connection, channel_id: i64, process_ms: i64, limi
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// When the next row of a channel wants something; `None`: nothing waits.
-pub fn next_due_at(connection: &Connection, channel_id: i64) -> Result<Option<i64>, StoreError> {
+/// When the next row of a channel wants something, broadcasts not before `broadcasts_at`; `None`: nothing waits.
+pub fn next_due_at(connection: &Connection, channel_id: i64, broadcasts_at: i64) -> Result<Option<i64>, StoreError> {
     let mut due = connection.prepare_cached("SELECT min(due_at) FROM outbox WHERE channel_id = ?1 AND priority = ?2 AND state = 'due'")?;
     let mut least: Option<i64> =
         connection.prepare_cached("SELECT min(due_at) FROM outbox WHERE channel_id = ?1 AND state = 'unknown'")?.query_row([channel_id], |row| row.get(0))?;
     for priority in 0..3 {
         let at: Option<i64> = due.query_row((channel_id, priority), |row| row.get(0))?;
+        let at = if priority == Priority::Broadcast as i64 { at.map(|at| at.max(broadcasts_at)) } else { at };
         least = match (least, at) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),

@@ -93,6 +93,7 @@ CREATE TABLE channel (
   gateway_started_at     INTEGER,               -- a changed value means the gateway restarted
   reconciled_to_at       INTEGER,               -- history is known to be complete up to here
   first_contact_until_at INTEGER,               -- WhatsApp forbids writing first until then (reach-out timelock)
+  since_at               INTEGER NOT NULL DEFAULT 0, -- first heard of; a new number is warmed up from then
   capping                TEXT                   -- new-chat quota state as WhatsApp names it; only CAPPED blocks
 ) STRICT;
 

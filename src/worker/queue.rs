@@ -103,8 +103,33 @@ struct Line<'a> {
     breaker: Breaker,
     /// No send before this (pacing), process clock, ms.
     slot_at: i64,
+    broadcasts: Broadcasts,
     status_at: Option<i64>,
     unwritten: Vec<Report>,
+}
+
+/// How broadcasts are paced on one number: a gap after each, a rest after some dozens.
+#[derive(Default)]
+struct Broadcasts {
+    /// None before this, process clock, ms.
+    at: i64,
+    /// Until the next rest; 0: not drawn yet.
+    left: u64,
+}
+
+impl Broadcasts {
+    fn sent(&mut self, now: i64, settings: &Settings) {
+        let draw = |key| {
+            let (low, high) = settings.range_ms(key);
+            ids::draw(low, high)
+        };
+        if self.left == 0 {
+            self.left = draw("queue.broadcast_break_after").max(1);
+        }
+        self.left -= 1;
+        let wait = if self.left == 0 { draw("queue.broadcast_break_ms").max(draw("queue.broadcast_gap_ms")) } else { draw("queue.broadcast_gap_ms") };
+        self.at = now + i64::try_from(wait).unwrap_or(i64::MAX / 4);
+    }
 }
 
 impl<'a> Line<'a> {
@@ -120,6 +145,7 @@ impl<'a> Line<'a> {
             ids_asked: false,
             breaker: Breaker::default(),
             slot_at: 0,
+            broadcasts: Broadcasts::default(),
             status_at: None,
             unwritten: Vec::new(),
         }
@@ -183,8 +209,9 @@ impl<'a> Line<'a> {
         reports = self.note(reports);
         let nothing_to_write = reports.is_empty() && self.unwritten.is_empty();
         let process_ms = app.store.clock.process_ms();
-        let channel_id = self.channel_id;
-        let (channel, next_due) = app.store.read_blocking(|c| -> Result<_, StoreError> { Ok((channel::find(c, channel_id)?, outbox::next_due_at(c, channel_id)?)) })?;
+        let (channel_id, broadcasts_at) = (self.channel_id, self.broadcasts.at);
+        let (channel, next_due) =
+            app.store.read_blocking(|c| -> Result<_, StoreError> { Ok((channel::find(c, channel_id)?, outbox::next_due_at(c, channel_id, broadcasts_at)?)) })?;
         let Some(channel) = channel else { return Ok(IDLE) };
         if self.status_at != channel.status_at {
             self.status_at = channel.status_at;
@@ -236,6 +263,11 @@ impl<'a> Line<'a> {
                 limit
             },
             mint: self.ids == Ids::Ours,
+            broadcasts: match (process_ms >= self.broadcasts.at, settings.range_ms("queue.broadcast_gap_ms").1) {
+                (false, _) => 0,
+                (true, 0) => limit,
+                (true, _) => 1, // the next one waits its gap
+            },
             typing,
             channel,
             settings: Arc::clone(&settings),
@@ -283,9 +315,12 @@ impl<'a> Line<'a> {
         let (low, high) = settings.range_ms("queue.reply_gap_ms");
         let now = self.app.store.clock.process_ms();
         for (item, outbound) in work.sends {
-            let gap = if item.priority == 2 { settings.range_ms("queue.broadcast_gap_ms") } else { (low, high) };
-            if gap.1 > 0 {
-                self.slot_at = now + ids::draw(gap.0, gap.1) as i64;
+            if high > 0 {
+                self.slot_at = now + ids::draw(low, high) as i64;
+            }
+            // a broadcast holds up the next broadcast, never a reply
+            if item.priority == 2 {
+                self.broadcasts.sent(now, settings);
             }
             self.breaker.tried(Instant::now());
             let (gateway, app, typed) = (gateway.clone(), Arc::clone(self.app), item.typing_at.is_some());
@@ -387,6 +422,8 @@ struct Plan {
     limit: usize,
     sends: usize,
     mint: bool,
+    /// Broadcasts that may go out now.
+    broadcasts: usize,
     typing: bool,
     channel: Channel,
     settings: Arc<Settings>,
@@ -463,7 +500,7 @@ fn claim(tx: &Tx<'_>, app: &App, plan: &Plan) -> Result<Work, StoreError> {
     }
     let room = plan.limit.saturating_sub(work.looks.len());
     let quiet_ms = plan.settings.int("bot.quiet_ms");
-    for item in outbox::due(tx, plan.channel.id, tx.process_ms, room)? {
+    for item in outbox::due(tx, plan.channel.id, tx.process_ms, room, plan.broadcasts)? {
         if item.valid_until < tx.process_ms {
             outbox::expire(tx, item.id)?;
             continue;
@@ -545,6 +582,14 @@ fn place_of(item: &Item) -> Option<(f64, f64, String)> {
     Some((place["latitude"].as_f64()?, place["longitude"].as_f64()?, place["name"].as_str().unwrap_or("").to_owned()))
 }
 
+/// First contacts a new number may make in a day from its first one.
+const WARMUP_LEAST: i64 = 10;
+
+/// The day's cap on first contacts of a number heard of `age_days` ago: it rises evenly to `cap` over `warmup_days`.
+fn warmed_cap(cap: i64, warmup_days: i64, age_days: i64) -> i64 {
+    if age_days < 0 || age_days + 1 >= warmup_days { cap } else { (cap * (age_days + 1) / warmup_days).max(WARMUP_LEAST).min(cap) }
+}
+
 /// Until when (process clock) writing first has to wait, and why.
 fn first_contact_waits(tx: &Tx<'_>, plan: &Plan) -> Result<Option<(i64, &'static str)>, StoreError> {
     let wait = |ms: i64| tx.process_ms + ms.clamp(1_000, 3_600_000);
@@ -559,7 +604,8 @@ fn first_contact_waits(tx: &Tx<'_>, plan: &Plan) -> Result<Option<(i64, &'static
     let used: i64 = query.query_row([today], |row| row.get(0))?;
     // those of this very batch count too: several first contacts may be claimed at once
     let used: i64 = used + tx.counted("first_contacts");
-    Ok((used >= plan.settings.int("queue.daily_new_contacts")).then(|| (wait(1_800_000), "daily_cap")))
+    let cap = warmed_cap(plan.settings.int("queue.daily_new_contacts"), plan.settings.int("queue.warmup_days"), (tx.now_ms - plan.channel.since_at) / 86_400_000);
+    Ok((used >= cap).then(|| (wait(1_800_000), "daily_cap")))
 }
 
 /// Makes the call.
@@ -582,5 +628,38 @@ fn send(app: &Arc<App>, gateway: &Gateway, item: Item, mut outbound: Outbound, t
             outcome
         }
         Gateway::None => SendOutcome::Later { cause: "not_connected".into(), wait_ms: 0, gateway_down: true },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::setting::{self, SecretKey};
+    use crate::db::{migrations, writer};
+    use crate::kernel::clock::Clock;
+
+    #[test]
+    fn a_new_number_writes_first_to_few_and_to_more_each_day() {
+        let caps: Vec<i64> = (-1..8).map(|age| warmed_cap(60, 7, age)).collect();
+        assert_eq!(caps, [60, 10, 17, 25, 34, 42, 51, 60, 60]);
+        assert_eq!((warmed_cap(2, 7, 0), warmed_cap(60, 0, 0), warmed_cap(0, 7, 0)), (2, 60, 0));
+    }
+
+    #[test]
+    fn broadcasts_keep_their_gap_and_rest_after_some() {
+        let mut connection = rusqlite::Connection::open_in_memory().unwrap();
+        migrations::bring_up_to_date(&mut connection).unwrap();
+        let key = SecretKey::from_text(&"ab".repeat(32)).unwrap();
+        for (name, value) in [("queue.broadcast_gap_ms", "10..10"), ("queue.broadcast_break_after", "3..3"), ("queue.broadcast_break_ms", "1000..1000")] {
+            writer::once(&mut connection, &Clock::default(), &key, |tx| setting::set(tx, "cli", name, value)).unwrap();
+        }
+        let settings = Settings::load(&connection, &key).unwrap();
+        let mut broadcasts = Broadcasts::default();
+        let mut waits = Vec::new();
+        for _ in 0..7 {
+            broadcasts.sent(50_000, &settings);
+            waits.push(broadcasts.at - 50_000);
+        }
+        assert_eq!(waits, [10, 10, 1_000, 10, 10, 1_000, 10]);
     }
 }
