@@ -1066,6 +1066,7 @@ push-message = New message
 push-given = A chat was given to you
 push-called = You were called in a note
 push-snooze = A snoozed chat is back
+push-voided = A full payment was taken back: check the phase
 push-refused = A scheduled reply was not sent
 push-late = Somebody has waited too long
 push-asked = A customer asks for a person

@@ -1043,6 +1043,7 @@ push-message = Pesan baru
 push-given = Chat baru untuk Anda
 push-called = Anda dipanggil di sebuah catatan
 push-snooze = Chat yang ditunda muncul lagi
+push-voided = Pelunasan dibatalkan: periksa fasenya
 push-refused = Balasan terjadwal tidak jadi terkirim
 push-late = Ada yang menunggu terlalu lama
 push-asked = Pelanggan minta orang

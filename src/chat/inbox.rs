@@ -31,6 +31,18 @@ impl Scope {
         }
     }
 
+    /// SQL for "this contact may be seen", as [`crate::people::contact::seen_by`] says it: he has no chat, or one of his may be
+    /// seen. `id`: the column with his id; `me`: the parameter that is given [`Scope::actor`].
+    pub fn contact_sql(&self, id: &str, me: &str) -> String {
+        match self {
+            Self::All => format!("{me} IS NULL"),
+            Self::Own(_) => format!(
+                "(NOT EXISTS (SELECT 1 FROM conversation v WHERE v.contact_id = {id} AND v.merged_into IS NULL)
+                  OR EXISTS (SELECT 1 FROM conversation v WHERE v.contact_id = {id} AND v.merged_into IS NULL AND (v.held_by IS NULL OR v.held_by = {me})))"
+            ),
+        }
+    }
+
     /// Whether a conversation held by `holder` may be seen.
     pub fn sees(&self, holder: Option<&str>) -> bool {
         match self {

@@ -61,7 +61,10 @@ pub fn audience(connection: &Connection, kind: &str, conversation_id: Option<i64
         ("alert", "dealt" | "handover") if data["user_id"].is_i64() => (named(), "push-given"),
         ("alert", "mention") => (named(), "push-called"),
         ("alert", "snooze_over") => (named(), "push-snooze"),
-        ("alert", "later_refused") => (named(), "push-refused"),
+        ("alert", "later_refused") if data["user_id"].is_i64() => (named(), "push-refused"),
+        // its author has left: whoever is there looks after the chat
+        ("alert", "later_refused") => (those("SELECT id FROM user WHERE role IN ('cs', 'sales_admin') AND away_at IS NULL AND disabled_at IS NULL")?, "push-refused"),
+        ("alert", "payment_voided") => (those("SELECT id FROM user WHERE role IN ('system_admin', 'sales_admin') AND disabled_at IS NULL")?, "push-voided"),
         ("alert", "late") => (those("SELECT id FROM user WHERE role IN ('system_admin', 'sales_admin') AND disabled_at IS NULL")?, "push-late"),
         ("alert", "escalation" | "handover") => match conversation_id.map(holder).transpose()?.flatten() {
             Some(user) => (vec![user], "push-asked"),
@@ -103,4 +106,24 @@ pub fn heard(tx: &Tx<'_>, id: i64, status: u16) -> Result<(), StoreError> {
         _ => 0,
     };
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_nobody_is_named_for_is_told_to_those_who_can_act() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        crate::db::migrations::bring_up_to_date(&mut connection).unwrap();
+        let add = "INSERT INTO user (id, email, name, role, password_hash, created_at) VALUES (?1, ?1 || '@x', 'X', ?2, 'x', 0)";
+        for (id, role) in [(1, "system_admin"), (2, "sales_admin"), (3, "cs"), (4, "viewer")] {
+            connection.execute(add, (id, role)).unwrap();
+        }
+        let told = |data: Value| audience(&connection, "alert", None, &data).unwrap();
+        assert_eq!(told(json!({"kind": "later_refused", "user_id": 4})), Some((vec![4], "push-refused")));
+        assert_eq!(told(json!({"kind": "later_refused"})), Some((vec![2, 3], "push-refused")));
+        assert_eq!(told(json!({"kind": "payment_voided"})), Some((vec![1, 2], "push-voided")));
+    }
 }

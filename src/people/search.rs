@@ -104,15 +104,7 @@ pub fn contacts(connection: &Connection, typed: &str, scope: &Scope, limit: usiz
         format!("name:({})", query(&terms))
     };
     let me = scope.actor();
-    let visible = |id: &str| match me {
-        Some(_) => format!(
-            "(NOT EXISTS (SELECT 1 FROM conversation v WHERE v.contact_id = {id} AND v.merged_into IS NULL)
-              OR EXISTS (SELECT 1 FROM conversation v WHERE v.contact_id = {id} AND v.merged_into IS NULL AND (v.held_by IS NULL OR v.held_by = ?5)))"
-        ),
-        None => "?5 IS NULL".to_owned(),
-    };
-    let indexed =
-        format!("SELECT rowid FROM contact_search WHERE contact_search MATCH ?1 AND {} ORDER BY rowid DESC LIMIT ?2", visible("contact_search.rowid").replace("?5", "?3"));
+    let indexed = format!("SELECT rowid FROM contact_search WHERE contact_search MATCH ?1 AND {} ORDER BY rowid DESC LIMIT ?2", scope.contact_sql("contact_search.rowid", "?3"));
     let mut found: Vec<i64> = connection.prepare_cached(&indexed)?.query_map((&wanted, limit as i64, me), |row| row.get(0))?.collect::<Result<_, _>>()?;
     let mark = until(connection, "contact")?;
     let like =
@@ -120,7 +112,7 @@ pub fn contacts(connection: &Connection, typed: &str, scope: &Scope, limit: usiz
     let tail = format!(
         "SELECT DISTINCT c.id FROM contact c LEFT JOIN identity i ON i.contact_id = c.id AND i.kind = 'phone' WHERE c.id > max(?1, (SELECT ifnull(max(id), 0) FROM contact) - ?4)
          AND c.merged_into IS NULL AND (c.name LIKE ?2 OR i.value LIKE ?2) AND {} ORDER BY c.id DESC LIMIT ?3",
-        visible("c.id")
+        scope.contact_sql("c.id", "?5")
     );
     let newest: Vec<i64> = connection.prepare_cached(&tail)?.query_map((mark, &like, limit as i64, TAIL, me), |row| row.get(0))?.collect::<Result<_, _>>()?;
     found.splice(0..0, newest);

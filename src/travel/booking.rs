@@ -150,20 +150,9 @@ pub fn of_contact(connection: &Connection, contact_id: i64) -> Result<Vec<Bookin
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Bookings of customers one may see: of whom no chat is there, or one that nobody or he himself has.
-fn visible(scope: &Scope) -> &'static str {
-    match scope {
-        Scope::All => "?4 IS NULL",
-        Scope::Own(_) => {
-            "(NOT EXISTS (SELECT 1 FROM conversation v WHERE v.contact_id = b.contact_id AND v.merged_into IS NULL)
-              OR EXISTS (SELECT 1 FROM conversation v WHERE v.contact_id = b.contact_id AND v.merged_into IS NULL AND (v.held_by IS NULL OR v.held_by = ?4)))"
-        }
-    }
-}
-
 /// Bookings of one state (`unpaid`, `part`, `paid`, `cancelled`), newest first, before the row `before`.
 pub fn list(connection: &Connection, state: &str, scope: &Scope, before: Option<i64>, limit: usize) -> Result<Vec<Booking>, StoreError> {
-    let sql = [SELECT, " WHERE b.state = ?1 AND b.id < ?2 AND ", visible(scope), " ORDER BY b.id DESC LIMIT ?3"].concat();
+    let sql = [SELECT, " WHERE b.state = ?1 AND b.id < ?2 AND ", &scope.contact_sql("b.contact_id", "?4"), " ORDER BY b.id DESC LIMIT ?3"].concat();
     let mut query = connection.prepare_cached(&sql)?;
     let rows = query.query_map((state, before.unwrap_or(i64::MAX), i64::try_from(limit).unwrap_or(i64::MAX), scope.actor()), from_row)?;
     Ok(rows.collect::<Result<_, _>>()?)
@@ -171,7 +160,7 @@ pub fn list(connection: &Connection, state: &str, scope: &Scope, before: Option<
 
 /// How many bookings of each state there are, up to 1,000.
 pub fn counts(connection: &Connection, scope: &Scope) -> Result<serde_json::Value, StoreError> {
-    let sql = format!("SELECT count(*) FROM (SELECT 1 FROM booking b WHERE b.state = ?1 AND b.id < ?2 AND {} LIMIT ?3)", visible(scope));
+    let sql = format!("SELECT count(*) FROM (SELECT 1 FROM booking b WHERE b.state = ?1 AND b.id < ?2 AND {} LIMIT ?3)", scope.contact_sql("b.contact_id", "?4"));
     let mut counts = serde_json::Map::new();
     for state in STATES {
         let n: i64 = connection.prepare_cached(&sql)?.query_row((state, i64::MAX, 1_000, scope.actor()), |row| row.get(0))?;

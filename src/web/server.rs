@@ -21,7 +21,7 @@ use tower::ServiceExt;
 /// Connections at once (Reliability sheet §4).
 const CONNECTIONS: usize = 1_024;
 /// Time for the request head, from its first byte.
-const HEADER: Duration = Duration::from_secs(10);
+const HEADER_MS: i64 = 10_000;
 /// How long an idle connection is kept.
 const IDLE: Duration = Duration::from_secs(60);
 /// Head size and count.
@@ -45,8 +45,7 @@ impl Phase {
     const UPGRADED: i64 = -3;
 
     fn new() -> Self {
-        let head = i64::try_from(HEADER.as_millis()).unwrap_or(i64::MAX);
-        Self { began: Instant::now(), at: AtomicI64::new(head) } // who connects has a request to send
+        Self { began: Instant::now(), at: AtomicI64::new(HEADER_MS) } // who connects has a request to send
     }
 
     fn elapsed_ms(&self) -> i64 {
@@ -56,8 +55,7 @@ impl Phase {
     /// Bytes came: the first after a wait begin a head.
     fn heard(&self) {
         if self.at.load(Ordering::Relaxed) == Self::WAITING {
-            let head = i64::try_from(HEADER.as_millis()).unwrap_or(i64::MAX);
-            self.at.store(self.elapsed_ms().saturating_add(head), Ordering::Relaxed);
+            self.at.store(self.elapsed_ms().saturating_add(HEADER_MS), Ordering::Relaxed);
         }
     }
 

@@ -208,6 +208,18 @@ fn a_cs_kept_to_his_own_sees_no_other_chat_anywhere() {
     let page = Browserless::login(&app, &rina, "sandi-panjang");
     assert_eq!(page.get(&app, "/chats/conv_2").0, 404);
     assert_eq!(page.get(&app, "/contacts/2").0, 404);
+    // neither his bookings, nor how many there are, nor by searching
+    for contact in [1, 2] {
+        assert_eq!(app.api("POST", "/api/bookings", Some(json!({"contact": contact, "package": "UMR_APR_2030_HEMAT", "seats": contact}))).0, 201);
+    }
+    let (_, booked) = call(&app, &mine, "GET", "/api/bookings", None);
+    assert_eq!(booked["bookings"].as_array().unwrap().iter().map(|row| row["contact_id"].as_i64()).collect::<Vec<_>>(), [Some(1)], "{booked}");
+    assert_eq!(call(&app, &mine, "GET", "/api/bookings/2", None).0, 404);
+    assert!(page.get(&app, "/bookings").1.contains(r#"<span class="count">1</span>"#));
+    for query in ["q=0000002", "q=rahasia"] {
+        let (_, hits) = call(&app, &mine, "GET", &format!("/api/conversations?{query}"), None);
+        assert!(hits["conversations"].as_array().unwrap().iter().all(|row| row["id"] != "conv_2"), "{query}: {hits}");
+    }
     let answers: Vec<u16> = (1..=3).map(|row| page.post(&app, &format!("/queue/{row}/discard"), &[]).0).collect();
     assert_eq!(answers.iter().filter(|status| **status == 404).count(), 1, "what waits for a colleague's customer is not his to touch: {answers:?}");
     assert_eq!(page.get(&app, "/chats/conv_1").0, 200);

@@ -247,7 +247,10 @@ pub async fn act(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path
         .write(move |tx| -> Result<bool, BookingError> {
             seen(tx, id, &scope)?;
             match (deed.what.as_str(), deed.with) {
-                ("total", _) => booking::set_total(tx, &actor, id, total.unwrap_or(-1)).map(|_| true),
+                ("total", _) => {
+                    let total = total.ok_or(BookingError::Invalid { field: "total_idr", problem: "whole rupiah" })?;
+                    booking::set_total(tx, &actor, id, total).map(|_| true)
+                }
                 ("cancel", _) => booking::cancel(tx, &actor, id),
                 ("void", Some(payment_id)) if payment::booking_of(tx, payment_id)? == Some(id) => payment::void(tx, &actor, payment_id),
                 _ => Err(BookingError::NoSuch("payment")),
