@@ -9,6 +9,7 @@ use std::path::Path;
 /// File, then the least of: intents micro-F1, macro-F1, code, phase, payment F1, person F1, escalation F1, language, entities F1.
 const FLOORS: &[(&str, [f64; 9])] = &[
     ("aside_new", [0.90, 0.90, 0.97, 0.95, 0.91, 0.92, 0.94, 0.97, 0.95]),
+    ("aside_tester", [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]),
     ("aside_other", [0.92, 0.92, 0.98, 0.97, 0.96, 0.95, 0.96, 0.97, 0.97]),
     ("aside", [0.92, 0.92, 0.98, 0.96, 0.91, 0.92, 0.95, 0.97, 0.94]),
     ("aside_hard", [0.90, 0.90, 0.98, 0.94, 0.91, 0.93, 0.93, 0.95, 0.94]),
