@@ -75,9 +75,8 @@ pub fn append(connection: &Connection, lines: &[Live]) -> Result<(), StoreError>
 /// Lines after `seq`, oldest first, at most `limit`.
 pub fn after(connection: &Connection, seq: i64, limit: usize) -> Result<Vec<Live>, StoreError> {
     let mut query = connection.prepare_cached("SELECT seq, at, type, conversation_id, data FROM event WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
-    let rows = query.query_map((seq, limit as i64), |row| {
-        Ok(Live { seq: row.get("seq")?, at: row.get("at")?, kind: Cow::Owned(row.get("type")?), conversation_id: row.get("conversation_id")?, data: row.get("data")? })
-    })?;
+    let rows = query
+        .query_map((seq, limit as i64), |row| Ok(Live { seq: row.get(0)?, at: row.get(1)?, kind: Cow::Owned(row.get(2)?), conversation_id: row.get(3)?, data: row.get(4)? }))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
