@@ -2,9 +2,11 @@
 
 use super::{Refusal, enter};
 use crate::app::App;
+use crate::chat::assignment;
 use crate::db::{StoreError, audit};
-use crate::people::user;
+use crate::kernel::language::Language;
 use crate::web::policy::Action;
+use crate::web::view::words;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -31,13 +33,74 @@ pub async fn show(State(app): State<Arc<App>>, headers: HeaderMap, Query(query):
     let visitor = enter(&app, &headers, Action::Audit).await?;
     let kind = query.action.filter(|action| KINDS.contains(&action.as_str())).unwrap_or_default();
     let (wanted, before) = (kind.clone(), query.before.unwrap_or(i64::MAX));
+    let language = visitor.language();
     let (rows, names) = app
         .store
         .read(move |connection| -> Result<_, StoreError> {
-            let names: BTreeMap<String, String> = user::list(connection)?.into_iter().map(|user| (format!("user:{}", user.id), user.name)).collect();
-            Ok((audit::page(connection, before, &wanted, PAGE)?, names))
+            let rows = audit::page(connection, before, &wanted, PAGE)?;
+            let mut names: BTreeMap<String, String> = BTreeMap::new();
+            for row in &rows {
+                if !names.contains_key(&row.actor) {
+                    names.insert(row.actor.clone(), name_of(connection, language, &row.actor)?);
+                }
+            }
+            Ok((rows, names))
         })
         .await?;
     let next = rows.last().filter(|_| rows.len() == PAGE).map(|row| row.seq);
-    Ok(visitor.page(200, "audit.html", "audit", json!({"rows": rows, "kind": kind, "kinds": KINDS, "next": next, "names": names})).await)
+    let deeds: BTreeMap<&str, String> = rows.iter().map(|row| (row.action.as_str(), deed(language, &row.action))).collect();
+    Ok(visitor.page(200, "audit.html", "audit", json!({"rows": rows, "deeds": deeds, "kind": kind, "kinds": KINDS, "next": next, "names": names})).await)
+}
+
+fn name_of(connection: &rusqlite::Connection, language: Language, actor: &str) -> Result<String, StoreError> {
+    let name = assignment::actor_name(connection, actor)?;
+    let key = format!("actor-{name}");
+    let said = words(language, &key);
+    Ok(if said == key { name } else { said })
+}
+
+/// An action in words; one that another version wrote keeps its own name.
+fn deed(language: Language, action: &str) -> String {
+    let key = key_of(action);
+    let said = words(language, &key);
+    if said == key { action.to_owned() } else { said }
+}
+
+fn key_of(action: &str) -> String {
+    format!("did-{}", action.replace(['.', '_'], "-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn sources(folder: &Path, found: &mut String) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push_str(&std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn every_action_the_trail_is_told_has_words() {
+        let mut all = String::new();
+        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut all);
+        let mut actions: Vec<&str> = ["message.in", "message.out", "handover", "account.blocked", "account.unknown_sent", "webhook.read_again", "webhook.thrown_away"].into();
+        for call in all.split("audit(").skip(1) {
+            let call = call.split(';').next().unwrap();
+            actions.extend(call.split('"').skip(1).step_by(2).filter(|text| {
+                text.split_once('.').is_some_and(|(noun, verb)| !noun.is_empty() && !verb.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b == b'.'))
+            }));
+        }
+        assert!(actions.len() > 80, "{actions:?}");
+        for language in [Language::Id, Language::En] {
+            let bare: Vec<&&str> = actions.iter().filter(|action| words(language, &key_of(action)) == key_of(action)).collect();
+            assert!(bare.is_empty(), "without words: {bare:?}");
+        }
+    }
 }

@@ -188,10 +188,35 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// A bare page with one sentence and the way home.
-fn notice(status: u16, which: &str) -> Response {
-    let context = json!({"lang": "id", "theme": "auto", "title_key": format!("notice-{which}"), "text_key": format!("notice-{which}-text")});
+/// Which notice a response is.
+#[derive(Clone, Copy)]
+struct Noticed(&'static str);
+
+/// A bare page with one sentence and the way home; [`in_readers_words`] says it again for whoever reads another language.
+fn notice(status: u16, which: &'static str) -> Response {
+    let mut response = notice_for(status, which, Language::Id, "auto");
+    response.extensions_mut().insert(Noticed(which));
+    response
+}
+
+fn notice_for(status: u16, which: &str, language: Language, theme: &str) -> Response {
+    let context = json!({"lang": language.as_str(), "theme": theme, "title_key": format!("notice-{which}"), "text_key": format!("notice-{which}-text")});
     view::page(status, "notice.html", &View::from(minijinja::value::Serde(context)))
+}
+
+/// Notices in the language and theme of whoever is signed in, else of the agency: who refuses no longer knows who asked.
+pub async fn in_readers_words(State(app): State<Arc<App>>, request: Request, next: axum::middleware::Next) -> Response {
+    let headers = request.headers().clone();
+    let said = next.run(request).await;
+    let Some(Noticed(which)) = said.extensions().get::<Noticed>().copied() else { return said };
+    let (language, theme) = match session::signed_in(&app, &headers).await {
+        Some(session) => (session.user.language, session.user.theme),
+        None => (app.settings().language(), "auto".to_owned()),
+    };
+    let (mut parts, _) = said.into_parts();
+    let again = notice_for(parts.status.as_u16(), which, language, &theme);
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, again.into_body())
 }
 
 /// 404 of every address that is none of ours.
