@@ -609,6 +609,7 @@ CREATE TABLE later (
   conversation_id INTEGER NOT NULL REFERENCES conversation (id),
   text            TEXT NOT NULL,
   media_id        INTEGER REFERENCES media (id), -- file that goes along
+  reply_to        INTEGER,              -- message it answers; no reference: a message may be forgotten meanwhile
   user_id         INTEGER NOT NULL REFERENCES user (id),
   at              INTEGER NOT NULL,     -- when it was written
   send_at         INTEGER NOT NULL,

@@ -33,6 +33,8 @@ pub struct Sent {
     pub id: String,
     /// It reached the customer, whatever the caller heard.
     pub delivered: bool,
+    /// Full id of the message it answers.
+    pub reply_to: Option<String>,
 }
 
 /// How it misbehaves.
@@ -162,6 +164,7 @@ fn router(memory: Shared) -> Router {
         .route("/api/sendSeen", post(|| async { Json(json!({"result": true})) }))
         .route("/api/startTyping", post(note_typing))
         .route("/api/stopTyping", post(|| async { Json(json!({"result": true})) }))
+        .route("/api/{session}/presence/{chat}/subscribe", post(watch_typing))
         .route("/api/{session}/new-message-id", get(new_id))
         .route("/api/{session}/chats/{chat}/messages/{id}", get(one_message))
         .route("/api/{session}/chats/overview", get(overview))
@@ -217,6 +220,7 @@ async fn send(path: &'static str, State(memory): State<Shared>, body: Bytes) -> 
             text: text("text").or(text("caption")).or(text("title")).unwrap_or_default(),
             id: id.clone(),
             delivered,
+            reply_to: text("reply_to"),
         };
         memory.sent.push(sent);
         (status, id, chaos.wait)
@@ -239,6 +243,11 @@ async fn note_typing(State(memory): State<Shared>, body: Bytes) -> Json<Value> {
     let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
     lock(&memory).calls.push(format!("typing {}", body["chatId"].as_str().unwrap_or("")));
     Json(json!({"result": true}))
+}
+
+async fn watch_typing(State(memory): State<Shared>, Path((_, chat)): Path<(String, String)>) -> StatusCode {
+    lock(&memory).calls.push(format!("watch {chat}"));
+    StatusCode::CREATED
 }
 
 async fn new_id(State(memory): State<Shared>) -> Response {

@@ -67,8 +67,40 @@ function patch(fresh, ids) {
     // what is being typed in stays; a reply is measured against what its writer has seen
     if (old && next && !(id === "chat-filters" && old.contains(focus)) && !(id === "seen" && $("reply")?.value)) morph(old, next);
   }
+  if (doing.size) showDoing();
   if (box) box.scrollTop = near ? box.scrollHeight : top;
   if (focus !== document.activeElement && focus.isConnected) focus.focus({ preventScroll: true });
+}
+
+// A customer who types: said in place of his last line and under his name, until a message comes or nothing for a while.
+const doing = new Map(); // row id → [word, timer]
+const DOING_MS = 15000; // WhatsApp repeats it about every ten seconds
+function showDoing() {
+  for (const row of document.querySelectorAll(".chat-row")) {
+    const [word] = doing.get(row.id) ?? [];
+    row.classList.toggle("does", Boolean(word));
+    let said = row.querySelector(".doing");
+    if (!word) { said?.remove(); continue; }
+    if (!said) {
+      said = document.createElement("span");
+      said.className = "doing grow one-line";
+      row.querySelector(".last").after(said);
+    }
+    said.textContent = word;
+  }
+  const head = $("doing");
+  if (!head) return;
+  const [word] = doing.get(`c${page.dataset.chat.slice(5)}`) ?? [];
+  head.hidden = !word;
+  head.textContent = word ?? "";
+}
+function customerDoes(chat, what) {
+  const row = `c${chat.slice(5)}`, word = page.dataset[what];
+  if (!word && !doing.has(row)) return;
+  clearTimeout(doing.get(row)?.[1]);
+  if (word) doing.set(row, [word, setTimeout(customerDoes, DOING_MS, chat, "paused")]);
+  else doing.delete(row);
+  showDoing();
 }
 
 const strip = document.querySelector("[data-offline] > p");
@@ -146,10 +178,12 @@ if (page) {
       seq = line.seq;
       const chat = page.dataset.chat, about = line.conversation_id;
       if (line.type === "presence") {
+        if (line.data.actor === "customer") { if (about && !simulator) customerDoes(about, line.data.state); return; }
         if (about && about === chat && line.data.actor !== page.dataset.me) refresh();
         return;
       }
       if (!/^(message|conversation|label|alert)/.test(line.type)) return;
+      if (line.type === "message.created" && line.data.direction === "in") customerDoes(about, "paused");
       const mine = !about || about === chat;
       if (simulator ? mine || !chat : chat && mine) refresh();
       if (!simulator && (!mine || !chat || document.hidden)) refreshList();
@@ -202,7 +236,7 @@ if (composer) {
     keep(reply.value, was);
     was = mode();
     localStorage.setItem(`${place}:tab`, was);
-    if (was === "note") attach(null);
+    if (was === "note") { attach(null); answer(null); }
     reply.value = kept();
     reply.dispatchEvent(new Event("input"));
     dress();
@@ -221,6 +255,23 @@ if (composer) {
   chooser.addEventListener("change", () => attach(chooser.files[0]));
   attached.querySelector("button").onclick = () => attach(null);
   reply.addEventListener("paste", (event) => { const [pasted] = event.clipboardData?.files ?? []; if (pasted) { event.preventDefault(); attach(pasted); } });
+  // the message it answers
+  const quoted = composer.querySelector("[data-quoted]");
+  const answer = (bubble) => {
+    composer.elements.reply_to.value = bubble?.id.slice(1) ?? "";
+    quoted.hidden = !bubble;
+    const words = bubble?.querySelector(".words, .attached span, img[alt], video, audio");
+    quoted.querySelector("span").textContent = words ? words.textContent.trim() || words.getAttribute("alt") || words.getAttribute("aria-label") || "" : "";
+  };
+  quoted.querySelector("button").onclick = () => { answer(null); reply.focus(); };
+  box.classList.add("can-quote");
+  box.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-quote]");
+    if (!button) return;
+    if (mode() === "note") { const tab = composer.querySelector("[name=mode][value=reply]"); tab.checked = true; tab.dispatchEvent(new Event("change", { bubbles: true })); }
+    answer(button.closest(".bubble"));
+    reply.focus();
+  });
   const thread = document.querySelector(".thread");
   thread.addEventListener("dragover", (event) => { if (event.dataTransfer?.types.includes("Files")) event.preventDefault(); });
   thread.addEventListener("drop", (event) => { const [dropped] = event.dataTransfer?.files ?? []; if (dropped) { event.preventDefault(); attach(dropped); } });
@@ -333,6 +384,7 @@ if (composer) {
     composer.elements.canned.value = "";
     reply.dispatchEvent(new Event("input"));
     attach(null);
+    answer(null);
     reply.focus();
     send(bubble, text, body, action);
   });

@@ -56,6 +56,8 @@ pub struct Conversation {
     pub language: Option<String>,
     /// Since when a person is awaited.
     pub waiting_since_at: Option<i64>,
+    /// Put off, or done: until the customer writes.
+    pub put_away: bool,
     /// Campaign of the first touch.
     pub first_code: Option<String>,
 }
@@ -86,13 +88,15 @@ impl Default for Conversation {
             bundle_code: None,
             language: None,
             waiting_since_at: None,
+            put_away: false,
             first_code: None,
         }
     }
 }
 
 const SELECT: &str = "SELECT id, contact_id, channel_id, chat_id, phase, package_code, handler, handler_at, last_in_id, last_in_at, answered_id, turn_due_at,
-    low_confidence, party_size, month, suggested_code, language, waiting_since_at, first_code, bundle_code, flow_place, rating_asked_at, rating_about FROM conversation";
+    low_confidence, party_size, month, suggested_code, language, waiting_since_at, first_code, bundle_code, flow_place, rating_asked_at, rating_about,
+    snoozed_until_at IS NOT NULL OR resolved_at IS NOT NULL FROM conversation";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Conversation> {
     Ok(Conversation {
@@ -118,6 +122,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Conversation> {
         bundle_code: row.get(19)?,
         language: row.get(16)?,
         waiting_since_at: row.get(17)?,
+        put_away: row.get(23)?,
         first_code: row.get(18)?,
     })
 }
@@ -154,6 +159,18 @@ pub fn open(tx: &Tx<'_>, channel_id: i64, contact_id: i64, party: &Party, at: i6
     Ok(Conversation { id: tx.last_insert_rowid(), contact_id, channel_id, chat_id: party.chat_id.clone(), ..Conversation::default() })
 }
 
+/// The conversation of a contact on a channel, if they have one.
+pub fn of_contact(connection: &Connection, channel_id: i64, contact_id: i64) -> Result<Option<i64>, StoreError> {
+    let mut query = connection.prepare_cached("SELECT ifnull(merged_into, id) FROM conversation WHERE contact_id = ?1 AND channel_id = ?2")?;
+    Ok(query.query_row((contact_id, channel_id), |row| row.get(0)).optional()?)
+}
+
+/// Session and address a conversation goes by on WhatsApp; none for the phone simulator.
+pub fn address(connection: &Connection, id: i64) -> Result<Option<(String, String)>, StoreError> {
+    let mut query = connection.prepare_cached("SELECT h.session, v.chat_id FROM conversation v JOIN channel h ON h.id = v.channel_id WHERE v.id = ?1 AND h.kind <> 'simulator'")?;
+    Ok(query.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+}
+
 /// Quiet windows that a customer who keeps typing can stretch the wait to.
 pub const MOST_QUIET_WINDOWS: i64 = 6;
 
@@ -167,13 +184,17 @@ pub fn received(tx: &Tx<'_>, conversation: &Conversation, message_id: i64, at: i
         let first_due = conversation.turn_due_at.unwrap_or(tx.process_ms + quiet);
         (tx.process_ms + quiet).min(first_due + quiet * MOST_QUIET_WINDOWS)
     });
-    let waits = !by_bot;
     tx.prepare_cached(
         "UPDATE conversation SET unread_count = unread_count + 1, last_in_id = max(ifnull(last_in_id, 0), ?2), last_in_at = max(ifnull(last_in_at, 0), ?3),
-           last_message_id = CASE WHEN ?3 >= last_at THEN ?2 ELSE last_message_id END, last_at = max(last_at, ?3),
-           turn_due_at = ifnull(?4, turn_due_at), snoozed_until_at = NULL, resolved_at = NULL, waiting_since_at = CASE WHEN ?5 THEN ifnull(waiting_since_at, ?6) ELSE waiting_since_at END WHERE id = ?1",
+           last_message_id = CASE WHEN ?3 >= last_at THEN ?2 ELSE last_message_id END, last_at = max(last_at, ?3), turn_due_at = ifnull(?4, turn_due_at) WHERE id = ?1",
     )?
-    .execute((conversation.id, message_id, at, due, waits, tx.now_ms))?;
+    .execute((conversation.id, message_id, at, due))?;
+    let waits = !by_bot && conversation.waiting_since_at.is_none();
+    if waits || conversation.put_away {
+        // apart: naming a column makes every index on it be looked at
+        tx.prepare_cached("UPDATE conversation SET snoozed_until_at = NULL, resolved_at = NULL, waiting_since_at = ifnull(waiting_since_at, ?2) WHERE id = ?1")?
+            .execute((conversation.id, waits.then_some(tx.now_ms)))?;
+    }
     if due.is_some() {
         tx.wake_turns();
     }

@@ -83,6 +83,28 @@ pub struct Ack {
     pub until: Option<i64>,
 }
 
+/// What a customer does in the chat just now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doing {
+    /// Types.
+    Typing,
+    /// Records a voice message.
+    Recording,
+    /// Neither any more.
+    Paused,
+}
+
+impl Doing {
+    /// As in the live log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Typing => "typing",
+            Self::Recording => "recording",
+            Self::Paused => "paused",
+        }
+    }
+}
+
 /// One thing a gateway told us.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Inbound {
@@ -108,6 +130,8 @@ pub enum Inbound {
     Call { id: String, party: Party, video: bool, at: Option<i64> },
     /// A vote: the whole selection each time.
     PollVote { poll: String, party: Party, options: Vec<String>, at: Option<i64> },
+    /// The customer writes or speaks just now (or has stopped): shown, never stored.
+    Typing { party: Party, doing: Doing },
     /// Nothing for us, and why: group, status, newsletter, broadcast, system, protocol, presence, unknown_event, …
     Ignored(&'static str),
 }

@@ -1,7 +1,7 @@
 //! Stores what a gateway told us: one transaction per delivery, idempotent by (channel, direction, bare id).
 
 use super::conversation::{self, Conversation};
-use super::inbound::{Ack, Delivery, Inbound, Message, Party};
+use super::inbound::{Ack, Delivery, Doing, Inbound, Message, Party};
 use super::message::{self, Author, Known, New};
 use super::{channel, early, handover, media, outbox};
 use crate::db::StoreError;
@@ -38,6 +38,9 @@ pub fn take(tx: &Tx<'_>, delivery: &Delivery, raw: &[u8], rules: Rules) -> Resul
     if let Inbound::Ignored(reason) = delivery.what {
         tx.count(format!("ignored.{reason}"), 1);
         return Ok(Receipt::Ignored(reason));
+    }
+    if let Inbound::Typing { party, doing } = &delivery.what {
+        return show_typing(tx, &delivery.session, party, *doing);
     }
     let channel_id = channel::ensure(tx, &delivery.session, delivery.engine.as_deref())?;
     match &delivery.what {
@@ -108,8 +111,21 @@ pub fn take(tx: &Tx<'_>, delivery: &Delivery, raw: &[u8], rules: Rules) -> Resul
             message::set_extra(tx, &known, "$.poll_vote", Some(json!(options)))?;
             Ok(Receipt::Updated)
         }
+        Inbound::Typing { .. } => Ok(Receipt::Ignored("presence")),
         Inbound::Ignored(reason) => Ok(Receipt::Ignored(reason)),
     }
+}
+
+/// Tells the open pages that a customer types; of strangers, who have no chat yet, there is nothing to show.
+fn show_typing(tx: &Tx<'_>, session: &str, party: &Party, doing: Doing) -> Result<Receipt, StoreError> {
+    tx.count("ignored.presence".to_owned(), 1);
+    if let Some(channel) = channel::by_session(tx, session)?
+        && let Some(contact_id) = identity::known(tx, channel.id, party)?
+        && let Some(conversation_id) = conversation::of_contact(tx, channel.id, contact_id)?
+    {
+        tx.emit("presence", Some(conversation_id), json!({"actor": "customer", "state": doing.as_str()}))?;
+    }
+    Ok(Receipt::Ignored("presence"))
 }
 
 fn locate(tx: &Tx<'_>, channel_id: i64, party: &Party, at: i64) -> Result<Conversation, StoreError> {

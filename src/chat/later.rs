@@ -32,14 +32,15 @@ pub fn keep(tx: &Tx<'_>, reply: &Reply, send_at: i64, accounts: &[String]) -> Re
     }
     let text = reply::words(reply, accounts)?;
     let conversation = conversation::find(tx, reply.conversation_id)?.ok_or(ReplyError::NoSuchConversation)?;
+    reply::quoted(tx, reply)?;
     if let Some(token) = &reply.token
         && !reply::first_time(tx, token)?
     {
         return Ok(None);
     }
     tx.execute(
-        "INSERT INTO later (conversation_id, text, user_id, at, send_at, media_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        (conversation.id, text, user_id, tx.now_ms, send_at, reply.media_id),
+        "INSERT INTO later (conversation_id, text, user_id, at, send_at, media_id, reply_to) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        (conversation.id, text, user_id, tx.now_ms, send_at, reply.media_id, reply.reply_to),
     )
     .map_err(StoreError::from)?;
     let id = tx.last_insert_rowid();
@@ -87,12 +88,25 @@ pub fn call_off_all(tx: &Tx<'_>, user_id: i64, actor: &str) -> Result<(), StoreE
 /// Sends what is due. A reply that may no longer be sent (an account was taken off the list) is refused and told of.
 pub fn send_due(tx: &Tx<'_>, accounts: &[String], limit: usize) -> Result<usize, StoreError> {
     let mut query =
-        tx.prepare_cached("SELECT id, conversation_id, text, user_id, media_id, at FROM later WHERE done_at IS NULL AND send_at <= ?1 ORDER BY send_at, id LIMIT ?2")?; // authors who left have none: see `call_off_all`
-    let due: Vec<(i64, i64, String, i64, Option<i64>, i64)> =
-        query.query_map((tx.now_ms, limit as i64), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?)))?.collect::<Result<_, _>>()?;
+        tx.prepare_cached("SELECT id, conversation_id, text, user_id, media_id, at, reply_to FROM later WHERE done_at IS NULL AND send_at <= ?1 ORDER BY send_at, id LIMIT ?2")?; // authors who left have none: see `call_off_all`
+    let rows = query.query_map((tx.now_ms, limit as i64), |row| {
+        let (id, user_id): (i64, i64) = (row.get(0)?, row.get(3)?);
+        let reply = Reply {
+            conversation_id: row.get(1)?,
+            text: row.get(2)?,
+            actor: format!("user:{user_id}"),
+            user_id: Some(user_id),
+            token: Some(format!("later:{id}")),
+            media_id: row.get(4)?,
+            reply_to: row.get(6)?,
+            written_at: row.get(5)?,
+        };
+        Ok((id, reply))
+    })?;
+    let due: Vec<(i64, Reply)> = rows.collect::<Result<_, _>>()?;
     let count = due.len();
-    for (id, conversation_id, text, user_id, media_id, at) in due {
-        let reply = Reply { conversation_id, text, actor: format!("user:{user_id}"), user_id: Some(user_id), token: Some(format!("later:{id}")), media_id, written_at: Some(at) };
+    for (id, reply) in due {
+        let (conversation_id, user_id) = (reply.conversation_id, reply.user_id);
         let cause = match reply::send(tx, &reply, accounts) {
             Ok(_) => None,
             Err(ReplyError::Db(error)) => return Err(error),

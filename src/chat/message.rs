@@ -126,6 +126,20 @@ pub fn by_wa_id(tx: &Tx<'_>, channel_id: i64, outgoing: bool, wa_id: &str) -> Re
     Ok(query.query_row((channel_id, direction, wa_id), |row| Ok(Known { id: row.get(0)?, conversation_id: row.get(1)?, status: row.get(2)? })).optional()?)
 }
 
+/// Bare id of a message of a conversation that can be answered by name: WhatsApp knows it and it stands.
+pub fn quotable(tx: &Tx<'_>, conversation_id: i64, id: i64) -> Result<Option<String>, StoreError> {
+    let mut query = tx.prepare_cached(
+        "SELECT wa_id FROM message WHERE id = ?1 AND conversation_id = ?2 AND wa_id IS NOT NULL AND revoked_at IS NULL AND status IN ('received', 'sent', 'delivered', 'read')",
+    )?;
+    Ok(query.query_row((id, conversation_id), |row| row.get(0)).optional()?)
+}
+
+/// Puts above a message of ours the one it answers.
+pub fn quote(tx: &Tx<'_>, id: i64, quoted: &str) -> Result<(), StoreError> {
+    tx.execute("UPDATE message SET reply_to = ?2 WHERE id = ?1", (id, quoted))?;
+    Ok(())
+}
+
 fn rank(status: &str) -> i64 {
     match status {
         "queued" | "unknown" => 0,

@@ -15,6 +15,7 @@ use super::conversation::{self, Conversation};
 use super::message::{self, Author};
 use crate::db::StoreError;
 use crate::db::writer::Tx;
+use crate::wire::gateway::Quoted;
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde_json::{Value, json};
 
@@ -245,6 +246,16 @@ fn put(tx: &Tx<'_>, conversation: &Conversation, author: Author, (kind, media_id
     Ok(message_id)
 }
 
+/// The message a row's message answers, as the gateway is to be told of it.
+pub fn quoted(connection: &Connection, item: &Item) -> Result<Option<Quoted>, StoreError> {
+    let Some(wa_id) = &item.reply_to else { return Ok(None) };
+    let direction: Option<String> = connection
+        .prepare_cached("SELECT direction FROM message WHERE channel_id = (SELECT channel_id FROM outbox WHERE id = ?1) AND wa_id = ?2 AND direction IN ('in', 'out') LIMIT 1")?
+        .query_row((item.id, wa_id), |row| row.get(0))
+        .optional()?;
+    Ok(direction.map(|direction| Quoted { wa_id: wa_id.clone(), from_me: direction == "out" }))
+}
+
 /// Whoever we wrote to first has written: what a cap or a lock on first contacts held back may go out now.
 pub fn no_first_contact_any_more(tx: &Tx<'_>, conversation_id: i64) -> Result<(), StoreError> {
     let freed = tx
@@ -273,6 +284,8 @@ pub struct Item {
     pub text: Option<String>,
     /// Bare id chosen for it.
     pub wa_id: Option<String>,
+    /// Bare id of the message it answers.
+    pub reply_to: Option<String>,
     /// Location and the like.
     pub extra: Option<String>,
     /// File: hash, type, name.
@@ -312,7 +325,7 @@ pub struct Item {
 }
 
 const ITEM: &str = "SELECT o.id, o.message_id, o.conversation_id, v.chat_id, m.kind, m.text, m.wa_id, m.extra, d.sha256, d.mime, d.file_name, o.priority, o.attempts,
-    o.lookups, o.due_at, o.typing_at, o.attempt_at, o.valid_until, o.render, o.render_generation, m.author, v.handler, v.last_in_id, c.opted_out_at, t.to_id, o.last_cause
+    o.lookups, o.due_at, o.typing_at, o.attempt_at, o.valid_until, o.render, o.render_generation, m.author, v.handler, v.last_in_id, c.opted_out_at, t.to_id, o.last_cause, m.reply_to
     FROM outbox o JOIN message m ON m.id = o.message_id JOIN conversation v ON v.id = o.conversation_id JOIN contact c ON c.id = v.contact_id
     LEFT JOIN media d ON d.id = m.media_id LEFT JOIN turn t ON t.id = m.turn_id";
 
@@ -347,6 +360,7 @@ fn item(row: &Row<'_>) -> rusqlite::Result<Item> {
         opted_out: row.get::<_, Option<i64>>(23)?.is_some(),
         turn_to_id: row.get(24)?,
         last_cause: row.get(25)?,
+        reply_to: row.get(26)?,
     })
 }
 

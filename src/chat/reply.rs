@@ -2,7 +2,7 @@
 //! then on the bot is silent.
 
 use super::assignment::Holder;
-use super::message::Author;
+use super::message::{self, Author};
 use super::outbox::{self, Priority};
 use super::{conversation, handover};
 use crate::bot::guard;
@@ -28,6 +28,8 @@ pub struct Reply {
     pub token: Option<String>,
     /// A file that goes along; the words are then its caption.
     pub media_id: Option<i64>,
+    /// The message of the chat it answers, shown above it.
+    pub reply_to: Option<i64>,
     /// When it was written, if it was kept for later: what came in since is not answered by it.
     pub written_at: Option<i64>,
 }
@@ -44,6 +46,9 @@ pub enum ReplyError {
     /// An account number that is not the agency's.
     #[error("text: {0} is not one of the agency's accounts; add it under Settings or take it out")]
     UnknownAccount(String),
+    /// A message that is not of this chat, or that WhatsApp does not know (yet).
+    #[error("reply_to: not a message of this conversation that WhatsApp knows")]
+    NotQuotable,
     /// A time that has passed, or is too far ahead.
     #[error("send_at: a time within the next 90 days")]
     BadTime,
@@ -73,6 +78,7 @@ pub fn words<'a>(reply: &'a Reply, accounts: &[String]) -> Result<&'a str, Reply
 pub fn send(tx: &Tx<'_>, reply: &Reply, accounts: &[String]) -> Result<Option<i64>, ReplyError> {
     let text = words(reply, accounts)?;
     let conversation = conversation::find(tx, reply.conversation_id)?.ok_or(ReplyError::NoSuchConversation)?;
+    let quoted = quoted(tx, reply)?;
     if let Some(token) = &reply.token
         && !first_time(tx, token)?
     {
@@ -88,11 +94,20 @@ pub fn send(tx: &Tx<'_>, reply: &Reply, accounts: &[String]) -> Result<Option<i6
         Some(media_id) => outbox::show(tx, &conversation, Author::User(reply.user_id), media_id, text, Priority::Person)?,
         None => outbox::say(tx, &conversation, Author::User(reply.user_id), text, Priority::Person)?,
     };
+    if let Some(wa_id) = quoted {
+        message::quote(tx, message_id, &wa_id)?;
+    }
     match crosses {
         true => conversation::still_waits(tx, conversation.id)?,
         false => conversation::answered_by_person(tx, conversation.id, &reply.actor)?,
     }
     Ok(Some(message_id))
+}
+
+/// Bare id of the message a reply answers, if it answers one.
+pub fn quoted(tx: &Tx<'_>, reply: &Reply) -> Result<Option<String>, ReplyError> {
+    let Some(id) = reply.reply_to else { return Ok(None) };
+    Ok(Some(message::quotable(tx, reply.conversation_id, id)?.ok_or(ReplyError::NotQuotable)?))
 }
 
 /// Tells the owner that somebody wrote an account that is not the agency's; `sent`: from the phone itself, so that it could

@@ -50,6 +50,15 @@ pub fn resolve(tx: &Tx<'_>, channel_id: i64, party: &Party) -> Result<i64, Store
     Ok(id)
 }
 
+/// The contact behind `party`, if we know him; learns nothing.
+pub fn known(connection: &Connection, channel_id: i64, party: &Party) -> Result<Option<i64>, StoreError> {
+    let by_phone = party.phone.as_ref().map(|phone| find(connection, "phone", ANY_CHANNEL, phone.as_str())).transpose()?.flatten();
+    match (by_phone, &party.lid) {
+        (None, Some(lid)) => find(connection, "lid", channel_id, lid),
+        (found, _) => Ok(found),
+    }
+}
+
 /// Who a personal chat of a number belongs to, if we know him.
 pub fn of_chat(connection: &Connection, channel_id: i64, chat_id: &str) -> Result<Option<i64>, StoreError> {
     match chat_id.split_once('@') {

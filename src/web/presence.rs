@@ -3,18 +3,26 @@
 
 use super::api::auth::Caller;
 use crate::app::App;
+use crate::chat::conversation;
 use crate::db::StoreError;
 use crate::people::user;
+use crate::wire::waha_api::Waha;
 use serde::Serialize;
 use serde_json::json;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A socket that closed may be a page that reloads.
 const LEFT_AFTER: Duration = Duration::from_secs(3);
 /// Somebody without a page for this long is no longer there.
 const OFFLINE_AFTER: Duration = Duration::from_secs(20);
+
+/// A gateway forgets who watches; it is asked again after this.
+const WATCH_AGAIN: Duration = Duration::from_secs(600);
+/// Chats asked about within that time: nobody opens more by hand, and a gateway that hangs holds no more threads.
+const MOST_WATCHED: usize = 100;
+const WATCH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What one socket told of its page.
 #[derive(Clone, Debug)]
@@ -41,6 +49,8 @@ pub struct Viewer {
 #[derive(Default)]
 pub struct Presence {
     sockets: Mutex<(u64, HashMap<u64, Here>)>,
+    /// Chats whose customer's typing the gateway was asked to tell, and when.
+    watched: Mutex<HashMap<i64, Instant>>,
 }
 
 impl Presence {
@@ -101,8 +111,35 @@ impl Presence {
             tell(app, old, &now, "left").await;
         }
         if let Some(chat) = now.chat {
+            self.watch_typing(app, chat);
             tell(app, chat, &now, if now.typing { "typing" } else { "viewing" }).await;
         }
+    }
+
+    /// Has the gateway tell when the customer of an open chat types. It tells of no other: whoever watches every chat looks like
+    /// no person.
+    fn watch_typing(&self, app: &Arc<App>, chat: i64) {
+        let settings = app.settings();
+        if settings.text("whatsapp.provider") != "waha" || settings.text("waha.url").is_empty() {
+            return;
+        }
+        {
+            let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+            watched.retain(|_, at| at.elapsed() < WATCH_AGAIN);
+            if watched.len() >= MOST_WATCHED || watched.contains_key(&chat) {
+                return;
+            }
+            watched.insert(chat, Instant::now());
+        }
+        let app = Arc::clone(app);
+        tokio::task::spawn_blocking(move || {
+            let found = app.store.read_blocking(|connection| conversation::address(connection, chat));
+            let Ok(Some((session, chat_id))) = found else { return }; // gone, or the phone simulator
+            let waha = Waha::new(app.http.clone(), settings.text("waha.url"), settings.text("waha.api_key"), &session, WATCH_TIMEOUT);
+            if let Err(error) = waha.watch_typing(&chat_id) {
+                tracing::debug!(%error, "the gateway will not tell who types");
+            }
+        });
     }
 
     /// Whether somebody has a socket.

@@ -47,6 +47,15 @@ pub enum Ids {
     Theirs,
 }
 
+/// A message of the chat that another one answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quoted {
+    /// Bare id.
+    pub wa_id: String,
+    /// One of ours.
+    pub from_me: bool,
+}
+
 /// A message to send.
 #[derive(Clone, Debug)]
 pub struct Outbound {
@@ -62,4 +71,6 @@ pub struct Outbound {
     pub file: Option<(Vec<u8>, String, String)>,
     /// Latitude, longitude, title.
     pub place: Option<(f64, f64, String)>,
+    /// The message it answers, shown above it.
+    pub reply_to: Option<Quoted>,
 }

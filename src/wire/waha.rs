@@ -1,7 +1,7 @@
 //! WAHA webhook envelopes to our types. Lenient about what is unknown, strict about what we need.
 //! Source: the WAHA docs (pages Events, Receive messages) and payloads of its engines WEBJS, WPP, NOWEB and GOWS.
 
-use crate::chat::inbound::{Ack, Delivery, File, FileState, Inbound, Message, Party};
+use crate::chat::inbound::{Ack, Delivery, Doing, File, FileState, Inbound, Message, Party};
 use crate::kernel::phone::Phone;
 use crate::kernel::{date, text};
 use serde_json::{Map, Value, json};
@@ -79,7 +79,7 @@ pub fn parse(envelope: &Value) -> Result<Delivery, Unreadable> {
         "call.received" => call(object(payload)?)?,
         "call.accepted" | "call.rejected" => Inbound::Ignored("call_progress"),
         "poll.vote" => poll_vote(object(payload)?)?,
-        "presence.update" => Inbound::Ignored("presence"),
+        "presence.update" => presence(object(payload)?)?,
         _ if event.starts_with("group.") => Inbound::Ignored("group"),
         _ => Inbound::Ignored("unknown_event"),
     };
@@ -492,6 +492,21 @@ fn label_chat(payload: &Value, added: bool, at: Option<i64>) -> Result<Inbound, 
     Ok(Inbound::LabelChat { label_id, name: payload["label"]["name"].as_str().and_then(text::clean_name), party: party(chat, &payload["_data"], false), added, at })
 }
 
+/// Who is online is nothing for us; who types is.
+fn presence(payload: &Value) -> Result<Inbound, Unreadable> {
+    let chat = payload["id"].as_str().ok_or(Unreadable::ChatIdMissing)?;
+    if let Chat::Ignored(reason) = kind_of_chat(chat) {
+        return Ok(Inbound::Ignored(reason));
+    }
+    let doing = payload["presences"].as_array().into_iter().flatten().find_map(|one| match one["lastKnownPresence"].as_str() {
+        Some("typing") => Some(Doing::Typing),
+        Some("recording") => Some(Doing::Recording),
+        Some("paused" | "offline") => Some(Doing::Paused),
+        _ => None,
+    });
+    Ok(doing.map_or(Inbound::Ignored("presence"), |doing| Inbound::Typing { party: party(chat, &payload["_data"], false), doing }))
+}
+
 fn call(payload: &Value) -> Result<Inbound, Unreadable> {
     let from = payload["from"].as_str().ok_or(Unreadable::ChatIdMissing)?;
     if payload["isGroup"].as_bool() == Some(true) {
@@ -544,7 +559,7 @@ mod tests {
 
         /// No JSON makes the parser panic.
         #[test]
-        fn any_payload_is_survived(event in "(message|message.any|message.ack|message.reaction|message.edited|message.revoked|session.status|label.chat.added|call.received|poll.vote)", key in "(id|from|body|fromMe|reaction|vote|_data|location)", value in "\\PC{0,40}") {
+        fn any_payload_is_survived(event in "(message|message.any|message.ack|message.reaction|message.edited|message.revoked|session.status|label.chat.added|call.received|poll.vote|presence.update)", key in "(id|from|body|fromMe|reaction|vote|_data|location)", value in "\\PC{0,40}") {
             let _ = parse(&json!({"event": event, "session": "s", "payload": {key: value}}));
         }
     }

@@ -100,6 +100,9 @@ impl Waha {
         if let Some(id) = &message.wa_id {
             body["id"] = id.as_str().into();
         }
+        if let Some(quoted) = &message.reply_to {
+            body["reply_to"] = format!("{}_{}_{}", quoted.from_me, message.chat_id, quoted.wa_id).into();
+        }
         if let Some((latitude, longitude, title)) = &message.place {
             body["latitude"] = (*latitude).into();
             body["longitude"] = (*longitude).into();
@@ -191,6 +194,11 @@ impl Waha {
         let _ = self.call("POST", "/api/stopTyping", Some(&json!({"session": self.session, "chatId": chat_id})), LOOKUP); // cosmetic
     }
 
+    /// Asks to be told when the customer of a chat types (WAHA docs, page "Presence"). A failure costs nothing but the show.
+    pub fn watch_typing(&self, chat_id: &str) -> Result<(), WahaError> {
+        self.ask("POST", &format!("/api/{}/presence/{}/subscribe", self.session, chat_id.replace('@', "%40")), Some(&json!({}))).map(drop)
+    }
+
     /// `{version, engine, tier, …}`.
     pub fn version(&self) -> Result<Value, WahaError> {
         self.ask("GET", "/api/server/version", None).or_else(|_| self.ask("GET", "/api/version", None))
@@ -218,7 +226,7 @@ impl Waha {
             "webhooks": [{
                 "url": webhook_url,
                 "events": ["message.any", "message.ack", "message.reaction", "message.edited", "message.revoked", "session.status",
-                           "label.upsert", "label.deleted", "label.chat.added", "label.chat.deleted", "call.received"],
+                           "label.upsert", "label.deleted", "label.chat.added", "label.chat.deleted", "call.received", "presence.update"],
                 "hmac": {"key": hmac_key},
                 "retries": {"policy": "exponential", "delaySeconds": 2, "attempts": 12},
             }],
@@ -231,7 +239,7 @@ impl Waha {
         match self.session_state()? {
             None => drop(self.ask("POST", "/api/sessions", Some(&json!({"name": self.session, "start": true, "config": config})))?),
             Some(state) => {
-                if !has_webhook(&state, webhook_url) {
+                if !has_webhook(&state, webhook_url) || !has_events(&state, &config) {
                     self.ask("PUT", &format!("/api/sessions/{}", self.session), Some(&json!({"name": self.session, "config": config})))?;
                 }
                 if matches!(state["status"].as_str(), Some("STOPPED" | "FAILED") | None) {
@@ -382,6 +390,12 @@ impl Waha {
 /// Whether a session's configuration holds our webhook.
 pub fn has_webhook(state: &Value, webhook_url: &str) -> bool {
     state["config"]["webhooks"].as_array().into_iter().flatten().any(|hook| hook["url"].as_str() == Some(webhook_url))
+}
+
+/// Whether a session's webhook tells everything we want to hear.
+fn has_events(state: &Value, wanted: &Value) -> bool {
+    let told: Vec<&Value> = state["config"]["webhooks"].as_array().into_iter().flatten().flat_map(|hook| hook["events"].as_array().into_iter().flatten()).collect();
+    wanted["webhooks"][0]["events"].as_array().into_iter().flatten().all(|event| told.contains(&event))
 }
 
 /// The gateway's sentence, without the echo of our own request that WAHA puts into its errors.

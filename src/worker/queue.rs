@@ -554,6 +554,7 @@ fn claim(tx: &Tx<'_>, app: &App, plan: &Plan) -> Result<Work, StoreError> {
             wa_id: minted.or_else(|| item.wa_id.clone().filter(|_| plan.mint)),
             file: None,
             place: place_of(&item),
+            reply_to: outbox::quoted(tx, &item)?,
         };
         work.sends.push((item, outbound));
     }

@@ -253,6 +253,30 @@ fn the_inbox_is_worked_by_hand() {
         browser.wait("the words", "document.querySelector('#reply').value.startsWith('Halo Bu Uji, dengan')");
         click("[data-send]");
         app.wait("the reply", Duration::from_secs(10), |app| app.waha.delivered().iter().any(|line| line.contains("Halo Bu Uji, dengan")));
+        // one message answered by name, after another one was chosen and let go
+        click("#bubbles [data-quote]");
+        browser.wait("the quote", "document.querySelector('[data-quoted]').textContent.includes('UMR_APR_2030_HEMAT')");
+        click("[data-quoted] button");
+        assert_eq!(browser.js("return document.querySelector('[data-quoted]').hidden"), true);
+        click("#bubbles [data-quote]");
+        type_in("yang ini kursinya masih ada");
+        click("[data-send]");
+        browser.wait(
+            "the answer under it",
+            "[...document.querySelectorAll('.bubble')].some((b) => b.querySelector('.quote')?.textContent.includes('UMR_APR') && b.textContent.includes('kursinya masih ada'))",
+        );
+        assert_eq!(browser.js("return document.querySelector('[data-quoted]').hidden"), true);
+        app.wait("the quote at WhatsApp", Duration::from_secs(10), |app| {
+            app.waha.memory().sent.iter().any(|sent| sent.reply_to.as_deref() == Some("false_6281200000001@c.us_HD1"))
+        });
+        // the customer types: seen in the list and under the name, until the message is there
+        let types = |state: &str| app.webhook("presence.update", json!({"id": "6281200000001@c.us", "presences": [{"lastKnownPresence": state}]}));
+        types("typing");
+        browser.wait("typing", "document.querySelector('#c1 .doing')?.textContent === 'mengetik…' && document.querySelector('#doing').textContent === 'mengetik…'");
+        types("recording");
+        browser.wait("recording", "document.querySelector('#doing').textContent === 'merekam suara…'");
+        app.customer_writes("6281200000001", "HD9", "baik terima kasih");
+        browser.wait("the words themselves", "!document.querySelector('.doing:not([hidden])') && document.querySelector('#bubbles').textContent.includes('baik terima kasih')");
         // labels on and off
         browser.js("const it = document.querySelector('#add-label'); it.value = 'Grade A'; it.form.requestSubmit()");
         browser.wait("the label", "document.querySelector('.labels button.chip')?.textContent.includes('Grade A')");

@@ -130,6 +130,39 @@ fn a_reply_kept_for_later_goes_out_at_its_time_and_once() {
 }
 
 #[test]
+fn a_reply_may_answer_one_message_of_the_chat() {
+    let mut app = Kafilah::start();
+    let rina = user(&app, "Rina", "cs");
+    app.customer_writes("6281200000001", "QT1", "UMR_APR_2030_HEMAT");
+    app.wait_delivered(1);
+    app.customer_writes("6281200000002", "QT2", "UMR_APR_2030_HEMAT");
+    app.wait_delivered(2);
+    let said = |conversation: &str, reply_to: i64| {
+        app.api("POST", &format!("/api/conversations/{conversation}/messages"), Some(json!({"text": "yang ini benar Bu", "reply_to": reply_to})))
+    };
+    let messages = app.api("GET", "/api/conversations/conv_1", None).1["messages"].as_array().unwrap().clone();
+    let (theirs, ours) = (messages[0]["id"].as_i64().unwrap(), messages[1]["id"].as_i64().unwrap());
+    assert_eq!(said("conv_1", theirs).0, 202);
+    // not a message of this chat, and none at all
+    assert_eq!((said("conv_2", theirs).0, said("conv_1", 9_999).1["error"]["field"].clone()), (422, json!("reply_to")));
+    // one of ours, from the page, kept for later
+    let page = Browserless::login(&app, &rina, "sandi-panjang");
+    let at = (chrono::Utc::now() + chrono::Duration::hours(2)).with_timezone(&chrono::FixedOffset::east_opt(7 * 3600).unwrap()).format("%Y-%m-%dT%H:%M").to_string();
+    let form = [("when", "later"), ("text", "dan ini harganya"), ("send_at", &*at), ("token", "q"), ("reply_to", &*ours.to_string())];
+    assert_eq!(page.post(&app, "/chats/conv_1/messages", &form).0, 303);
+    app.kill();
+    app.boot();
+    let later = (chrono::Utc::now() + chrono::Duration::hours(3)).to_rfc3339();
+    app.api("POST", "/api/test/clock", Some(json!({"now": later})));
+    app.wait("both replies", SOON, |app| ["yang ini benar", "dan ini harganya"].iter().all(|words| app.waha.delivered().iter().any(|line| line.contains(words))));
+    let quoted = |words: &str| app.waha.memory().sent.iter().find(|sent| sent.text.contains(words)).unwrap().reply_to.clone().unwrap();
+    assert_eq!(quoted("yang ini benar"), "false_6281200000001@c.us_QT1");
+    assert_eq!(quoted("dan ini harganya"), format!("true_6281200000001@c.us_{}", messages[1]["message_id"].as_str().unwrap()));
+    assert!(app.waha.memory().sent.iter().filter(|sent| sent.reply_to.is_some()).count() == 2, "the bot quotes nothing");
+    assert_eq!(page.get(&app, "/chats/conv_1").1.matches("class=\"quote one-line\"").count(), 2);
+}
+
+#[test]
 fn a_reply_that_crosses_a_colleagues_asks_first() {
     let app = Kafilah::start();
     let (rina, dadan) = (user(&app, "Rina", "cs"), user(&app, "Dadan", "cs"));

@@ -189,6 +189,43 @@ fn a_page_tells_the_others_who_looks_and_who_types() {
 }
 
 #[test]
+fn a_customer_who_types_is_seen_and_never_stored() {
+    let app = Kafilah::start();
+    let rina = agent(&app, "Rina", "cs");
+    app.customer_writes("6281200000001", "CT1", "UMR_APR_2030_HEMAT");
+    app.wait_delivered(1);
+    let mut socket = online(&app, &rina);
+    // the gateway is asked to tell of the chat somebody has open, once
+    for state in ["viewing", "typing", "left", "viewing"] {
+        socket.send(Message::Text(json!({"type": "presence", "conversation_id": "conv_1", "state": state}).to_string().into())).unwrap();
+    }
+    app.wait("the gateway is asked", SOON, |app| app.waha.memory().calls.iter().any(|call| call == "watch 6281200000001@c.us"));
+    let tells = |chat: &str, state: &str| app.webhook("presence.update", json!({"id": chat, "presences": [{"participant": chat, "lastKnownPresence": state, "lastSeen": null}]}));
+    for state in ["online", "typing", "recording", "paused"] {
+        assert_eq!(tells("6281200000001@c.us", state), (200, json!({"status": "ignored", "reason": "presence"})));
+    }
+    // a stranger and a group are nobody's chat
+    assert_eq!(tells("6281200000099@c.us", "typing").1["status"], "ignored");
+    assert_eq!(tells("120363000000000001@g.us", "typing").1["reason"], "group");
+    app.customer_writes("6281200000001", "CT2", "halo");
+    let mut heard = Vec::new();
+    loop {
+        let Message::Text(text) = socket.read().unwrap() else { continue };
+        let line: Value = serde_json::from_str(&text).unwrap();
+        if line["type"] == "presence" && line["data"]["actor"] == "customer" {
+            assert_eq!(line["conversation_id"], "conv_1");
+            heard.push(line["data"]["state"].as_str().unwrap().to_owned());
+        }
+        if line["type"] == "message.created" && line["data"]["text"] == "halo" {
+            break;
+        }
+    }
+    assert_eq!(heard, ["typing", "recording", "paused"]);
+    assert_eq!(app.waha.memory().calls.iter().filter(|call| call.starts_with("watch ")).count(), 1);
+    assert_eq!((app.export("contacts").len(), app.export("messages").iter().filter(|row| row["direction"] == "in").count()), (1, 2));
+}
+
+#[test]
 fn a_list_is_looked_through_before_it_is_written_and_leaves_again_as_a_file() {
     let app = Kafilah::start();
     let page = crate::pages::Browserless::login(&app, crate::support::EMAIL, crate::support::PASSWORD);

@@ -176,6 +176,7 @@ impl From<ReplyError> for ApiError {
             ReplyError::UnknownAccount(_) => Self::new(422, "unknown_account", error.to_string()).about("text"),
             ReplyError::BadText => Self::field("text", error.to_string()),
             ReplyError::BadTime => Self::field("send_at", error.to_string()),
+            ReplyError::NotQuotable => Self::field("reply_to", error.to_string()),
             ReplyError::Db(error) => error.into(),
         }
     }
@@ -193,23 +194,32 @@ pub async fn say(app: &App, reply: Reply) -> Result<Option<i64>, ReplyError> {
     said
 }
 
-/// A person's reply, or a note.
+/// A note.
 #[derive(Deserialize)]
 pub struct Body {
     text: String,
 }
 
-/// `POST /api/conversations/{id}/messages {"text"}`. With an `Idempotency-Key` the same call again says nothing again.
+/// A person's reply.
+#[derive(Deserialize)]
+pub struct Said {
+    text: String,
+    /// The message it answers, by the id the conversation tells of it.
+    reply_to: Option<i64>,
+}
+
+/// `POST /api/conversations/{id}/messages {"text", "reply_to"?}`. With an `Idempotency-Key` the same call again says nothing again.
 pub async fn send(
     State(app): State<Arc<App>>,
     caller: Caller,
     headers: HeaderMap,
     Path(id): Path<String>,
-    JsonBody(body): JsonBody<Body>,
+    JsonBody(body): JsonBody<Said>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let id = seen(&app, &caller, &id).await?;
     let token = caller.idempotency(&headers)?;
-    let message_id = say(&app, Reply { conversation_id: id, text: body.text, actor: caller.actor, user_id: caller.user_id, token, media_id: None, written_at: None }).await?;
+    let reply = Reply { conversation_id: id, text: body.text, actor: caller.actor, user_id: caller.user_id, token, media_id: None, reply_to: body.reply_to, written_at: None };
+    let message_id = say(&app, reply).await?;
     let status = if message_id.is_some() { "queued" } else { "duplicate" };
     Ok((StatusCode::ACCEPTED, Json(json!({"status": status, "state": "due", "message": message_id, "conversation_id": format!("conv_{id}")}))))
 }

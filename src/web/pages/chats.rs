@@ -304,6 +304,7 @@ pub struct ReplyForm {
     send_at: Option<String>,
     canned: Option<String>,
     seen: Option<i64>,
+    reply_to: Option<String>,
     force: Option<String>,
     qs: Option<String>,
 }
@@ -341,7 +342,8 @@ pub async fn send(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Pat
         Some(ready) => app.store.read(move |connection| canned::find(connection, ready)).await?.and_then(|ready| ready.media_id),
         None => None,
     };
-    let reply = Reply { conversation_id: id, text, actor, user_id: Some(user_id), token, media_id, written_at: None };
+    let reply_to = form.reply_to.and_then(|id| id.parse().ok());
+    let reply = Reply { conversation_id: id, text, actor, user_id: Some(user_id), token, media_id, reply_to, written_at: None };
     match say(&app, reply, form.send_at.filter(|_| form.when.as_deref() == Some("later"))).await {
         Ok(_) => {
             if let Some(ready) = ready {
@@ -350,10 +352,19 @@ pub async fn send(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Pat
             Ok(back(id, form.qs.as_deref(), "sent=1"))
         }
         Err(ReplyError::BadText) => Ok(back(id, form.qs.as_deref(), "")),
-        Err(ReplyError::BadTime) => Err(Refusal::Notice(422, "time")),
-        Err(ReplyError::UnknownAccount(_)) => Err(Refusal::Notice(422, "account")),
-        Err(ReplyError::NoSuchConversation) => Err(Refusal::NotFound),
-        Err(ReplyError::Db(error)) => Err(error.into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl From<ReplyError> for Refusal {
+    fn from(error: ReplyError) -> Self {
+        match error {
+            ReplyError::BadTime => Self::Notice(422, "time"),
+            ReplyError::UnknownAccount(_) => Self::Notice(422, "account"),
+            ReplyError::NotQuotable => Self::Notice(422, "quote"),
+            ReplyError::NoSuchConversation | ReplyError::BadText => Self::NotFound,
+            ReplyError::Db(error) => error.into(),
+        }
     }
 }
 
@@ -389,15 +400,11 @@ pub async fn send_file(State(app): State<Arc<App>>, headers: HeaderMap, Path(id)
     }
     let media_id = super::files::keep(&app, &file_name, &bytes).await?;
     let token = given("token").filter(|token| token.len() <= 64).map(|token| format!("{actor}:{token}"));
+    let reply_to = given("reply_to").and_then(|id| id.parse().ok());
     let text = given("text").unwrap_or_default().replace("\r\n", "\n");
-    let reply = Reply { conversation_id: id, text, actor, user_id: Some(user_id), token, media_id: Some(media_id), written_at: None };
-    match say(&app, reply, given("send_at").filter(|_| given("when").as_deref() == Some("later"))).await {
-        Ok(_) => Ok(back(id, given("qs").as_deref(), "sent=1")),
-        Err(ReplyError::UnknownAccount(_)) => Err(Refusal::Notice(422, "account")),
-        Err(ReplyError::BadTime) => Err(Refusal::Notice(422, "time")),
-        Err(ReplyError::Db(error)) => Err(error.into()),
-        Err(_) => Err(Refusal::NotFound),
-    }
+    let reply = Reply { conversation_id: id, text, actor, user_id: Some(user_id), token, media_id: Some(media_id), reply_to, written_at: None };
+    say(&app, reply, given("send_at").filter(|_| given("when").as_deref() == Some("later"))).await?;
+    Ok(back(id, given("qs").as_deref(), "sent=1"))
 }
 
 /// A form that carries only its token.
