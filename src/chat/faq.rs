@@ -114,8 +114,8 @@ pub fn seed(tx: &Tx<'_>) -> Result<(), FaqError> {
     Ok(())
 }
 
-/// Writes an entry by its key; `true` when it is new.
-pub fn put(tx: &Tx<'_>, actor: &str, faq: &Faq) -> Result<bool, FaqError> {
+/// Whether an entry may be written as it is.
+pub fn check(faq: &Faq) -> Result<(), FaqError> {
     let invalid = |field, problem| Err(FaqError::Invalid { field, problem });
     let length = |text: &str, most: usize| (1..=most).contains(&text.trim().chars().count());
     if !length(&faq.key, 60) || !faq.key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
@@ -136,6 +136,12 @@ pub fn put(tx: &Tx<'_>, actor: &str, faq: &Faq) -> Result<bool, FaqError> {
     if !["draft", "published", "retired"].contains(&faq.status.as_str()) {
         return invalid("status", "draft, published or retired");
     }
+    Ok(())
+}
+
+/// Writes an entry by its key; `true` when it is new.
+pub fn put(tx: &Tx<'_>, actor: &str, faq: &Faq) -> Result<bool, FaqError> {
+    check(faq)?;
     let known: Option<i64> = tx.query_row("SELECT id FROM faq WHERE key = ?1", [&faq.key], |row| row.get(0)).optional()?;
     let english = faq.answer_en.as_deref().map(str::trim).filter(|text| !text.is_empty());
     tx.execute(

@@ -208,6 +208,13 @@ pub struct Decision {
     pub objection: Option<&'static str>,
 }
 
+impl Decision {
+    /// Whether the conversation stays where it stood in a flow: an answer of another rule leaves the customer there.
+    pub fn stays_in_flow(&self) -> bool {
+        self.decided_by != "flow" && self.flow_node.is_none() && !self.hand_over
+    }
+}
+
 /// Turns in a row below the confidence floor after which the bot stops.
 const LOW_CONFIDENCE_TURNS: i64 = 2;
 
@@ -341,8 +348,7 @@ pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decis
         last_message,
         tx.now_ms,
         decision.bundle_code,
-        // an answer of another rule leaves the customer where he stood
-        decision.place.as_ref().map(|place| json!(place).to_string()).or_else(|| now.flow_place.clone().filter(|_| decision.decided_by != "flow" && decision.flow_node.is_none() && !decision.hand_over)),
+        decision.place.as_ref().map(|place| json!(place).to_string()).or_else(|| now.flow_place.clone().filter(|_| decision.stays_in_flow())),
     ])?;
     if let Some(node) = &decision.flow_node {
         tx.count(format!("flow.{node}"), 1);

@@ -1,11 +1,13 @@
-//! `replay`: a draft prompt or questions over the agency's own past turns, beside what is decided now.
+//! `replay`: a draft prompt, questions or flows over the agency's own past turns, beside what is decided now.
 
 use crate::app::App;
+use crate::bot::flow::Flow;
 use crate::chat::prompt;
 use crate::db::DataDir;
 use crate::worker::replay::{self, Case, Draft};
 use anyhow::{Context, anyhow};
 use clap::Args;
+use serde_json::Value;
 use std::path::PathBuf;
 
 /// Options.
@@ -23,6 +25,9 @@ pub struct Options {
     /// Draft questions, a JSON list as `export faq` and `import faq` use it
     #[arg(long, value_name = "FILE")]
     faq: Option<PathBuf>,
+    /// Draft keyword flows: the answer of GET /api/ai/flows, or a JSON list of flows
+    #[arg(long, value_name = "FILE")]
+    flows: Option<PathBuf>,
     /// Ask the model too, where a turn needs it (costs tokens)
     #[arg(long)]
     ask_model: bool,
@@ -49,6 +54,10 @@ pub fn run(dir: &DataDir, options: &Options) -> anyhow::Result<()> {
         let bytes = std::fs::read(file).with_context(|| format!("while reading {}", file.display()))?;
         draft.questions = serde_json::from_slice(&bytes).with_context(|| format!("{} is not a list of questions", file.display()))?;
         draft.questions.iter_mut().filter(|faq| faq.status.is_empty()).for_each(|faq| faq.status = "published".into());
+    }
+    if let Some(file) = &options.flows {
+        let bytes = std::fs::read(file).with_context(|| format!("while reading {}", file.display()))?;
+        draft.flows = flows_in(&bytes).with_context(|| format!("{} is not a list of flows", file.display()))?;
     }
     anyhow::ensure!(options.publish.is_none() || !draft.blocks.is_empty(), "--publish needs a --block to publish");
     let app = App::open(dir.clone(), false)?;
@@ -98,6 +107,13 @@ pub fn run(dir: &DataDir, options: &Options) -> anyhow::Result<()> {
     }
     app.store.close();
     Ok(())
+}
+
+/// Flows as the API gives them (their drafts), or bare.
+fn flows_in(bytes: &[u8]) -> anyhow::Result<Vec<Flow>> {
+    let given: Value = serde_json::from_slice(bytes)?;
+    let list = given.get("flows").unwrap_or(&given).as_array().cloned().ok_or_else(|| anyhow!("no list"))?;
+    list.into_iter().map(|one| Ok(serde_json::from_value(one.get("draft").cloned().unwrap_or(one))?)).collect()
 }
 
 fn indent(text: &str) -> String {

@@ -1,7 +1,8 @@
-//! The replay lab: past turns decided once more with a draft of the prompt or of the questions, beside what is decided
+//! The replay lab: past turns decided once more with a draft of the prompt, of questions or of a keyword flow, beside what is decided
 //! without it. Deciding is pure, so nothing is sent and no conversation changes; only the model, where it is asked, costs.
 
 use crate::app::App;
+use crate::bot::flow::{Flow, Place};
 use crate::bot::{self, Answer, Question, Step, TurnContext};
 use crate::chat::conversation::{self, Conversation};
 use crate::chat::faq::{self, Faq};
@@ -28,6 +29,18 @@ pub struct Draft {
     /// Questions added or changed.
     #[serde(default)]
     pub questions: Vec<Faq>,
+    /// Keyword flows added or changed.
+    #[serde(default)]
+    pub flows: Vec<Flow>,
+}
+
+impl Draft {
+    /// Everything in it that a customer may read.
+    fn words(&self) -> impl Iterator<Item = &str> {
+        let answers = self.questions.iter().flat_map(|faq| [Some(faq.answer.as_str()), faq.answer_en.as_deref()]);
+        let said = self.flows.iter().flat_map(|flow| &flow.nodes).flat_map(|node| [Some(node.say.as_str()), node.say_en.as_deref()]);
+        self.blocks.values().map(String::as_str).chain(answers.chain(said).flatten())
+    }
 }
 
 /// One decision, as far as it is compared.
@@ -105,11 +118,12 @@ const PHASES_MAY_CHANGE: f64 = 0.02;
 /// How much longer the middle reply may become.
 const LENGTH_MAY_GROW: f64 = 1.3;
 
-/// The present questions with the draft's among them, in a store of their own.
+/// What is known at present with the draft's among it; the questions in a store of their own.
 struct Lab {
     questions: Connection,
     count: i64,
     release: Option<Arc<Release>>,
+    flows: Arc<Vec<Flow>>,
 }
 
 impl Lab {
@@ -132,7 +146,20 @@ impl Lab {
             }
             Arc::new(release)
         });
-        Ok(Self { questions, count, release })
+        let mut flows = Vec::clone(&knowledge.flows);
+        for drafted in &draft.flows {
+            match flows.iter_mut().find(|flow| flow.key == drafted.key) {
+                Some(flow) => flow.clone_from(drafted),
+                None => flows.push(drafted.clone()),
+            }
+        }
+        flows.sort_by(|a, b| a.key.cmp(&b.key)); // as the store lists them
+        Ok(Self { questions, count, release, flows: Arc::new(flows) })
+    }
+
+    /// What a turn may look at, with this lab's knowledge.
+    fn context(&self, context: TurnContext, place: Option<Place>, may_ask: bool) -> TurnContext {
+        TurnContext { may_ask, place, questions: self.count, prompt: self.release.clone(), flows: Arc::clone(&self.flows), ..context }
     }
 
     /// Decides with this lab's knowledge. `ask`: the model too; else a turn that needs it is decided without.
@@ -156,12 +183,14 @@ impl Lab {
 /// they differ, `tell` how far it is; either may end it by returning `false`.
 pub fn run(app: &App, since_ms: i64, limit: usize, draft: &Draft, ask_model: bool, tell: &mut dyn FnMut(u64, u64) -> bool, each: &mut dyn FnMut(Case)) -> anyhow::Result<Summary> {
     let accounts = app.settings().accounts();
-    let words = draft.blocks.values().chain(draft.questions.iter().map(|faq| &faq.answer));
-    if let Some(account) = words.flat_map(|text| crate::bot::guard::foreign_accounts(text, &accounts)).next() {
+    if let Some(account) = draft.words().flat_map(|text| crate::bot::guard::foreign_accounts(text, &accounts)).next() {
         anyhow::bail!("the draft names the account {account}, which is not the agency's (payment.accounts)");
     }
     for name in draft.blocks.keys() {
         anyhow::ensure!(BLOCKS.contains(&name.as_str()), "there is no prompt block {name:?}; one of {}", BLOCKS.join(", "));
+    }
+    for flow in &draft.flows {
+        flow.check().map_err(|wrong| anyhow::anyhow!("flow {:?}: {wrong}", flow.key))?;
     }
     let (present, drafted) = (Lab::new(app, &Draft::default())?, Lab::new(app, draft)?);
     let known = app.store.read_blocking(|connection| Known::at(app, connection))?;
@@ -171,28 +200,34 @@ pub fn run(app: &App, since_ms: i64, limit: usize, draft: &Draft, ask_model: boo
     let mut tally = Tally::default();
     let mut state = Conversation::default();
     let mut nth = 0;
+    // where the conversation stands in a flow, without the draft and with it
+    let mut places: [Option<Place>; 2] = [None, None];
     for past in &turns {
         if state.id != past.conversation_id {
             state = Conversation { id: past.conversation_id, by_bot: true, ..Conversation::default() };
             nth = 0;
+            places = [None, None];
         }
         let heard = app.store.read_blocking(|connection| past.heard(connection))?;
         let met_before = nth > 0;
         nth += 1;
         let context = app.store.read_blocking(|connection| turns::context(app, connection, &known, state.clone(), heard.clone(), met_before))?;
         // what would be asked without the draft was asked then: its recorded words stand for it
-        let now = TurnContext { may_ask: false, questions: present.count, prompt: present.release.clone(), ..context.clone() };
+        let now = present.context(context.clone(), places[0].clone(), false);
         let was = present.decide(app, &now, false)?;
+        let mut drafted_place = place_after(&was, &places[1]);
         if past.at >= since_ms {
             let recorded = past.decided_by == "llm";
             let before = if recorded { app.store.read_blocking(|connection| past.recorded(connection))? } else { side(&was) };
             let ask = ask_model && context.may_ask;
-            let then = TurnContext { may_ask: ask || recorded, questions: drafted.count, prompt: drafted.release.clone(), ..context };
+            let then = drafted.context(context, places[1].clone(), ask || recorded);
             let after = if recorded && !ask_model {
                 summary.not_asked += 1;
                 before.clone()
             } else {
-                let decided = side(&drafted.decide(app, &then, ask)?);
+                let decision = drafted.decide(app, &then, ask)?;
+                drafted_place = place_after(&decision, &places[1]);
+                let decided = side(&decision);
                 tally.asked += usize::from(decided.decided_by == "llm" || decided.blocked > 0 || decided.escalation.as_deref() == Some("llm_failed"));
                 decided
             };
@@ -208,6 +243,7 @@ pub fn run(app: &App, since_ms: i64, limit: usize, draft: &Draft, ask_model: boo
                 anyhow::bail!("stopped");
             }
         }
+        places = [place_after(&was, &places[0]), drafted_place];
         go_on(&mut state, &was, &past.phase);
     }
     let asked = tally.asked;
@@ -217,6 +253,10 @@ pub fn run(app: &App, since_ms: i64, limit: usize, draft: &Draft, ask_model: boo
         summary.gates.push(Gate { name: "model".into(), passed: asked > 0, before: 1.0, after: asked as f64 });
     }
     Ok(summary)
+}
+
+fn place_after(decision: &Decision, before: &Option<Place>) -> Option<Place> {
+    decision.place.clone().or_else(|| before.clone().filter(|_| decision.stays_in_flow()))
 }
 
 /// The conversation after a turn, for the next one.

@@ -1,8 +1,12 @@
 //! The replay lab: a draft over past conversations, offline, with gates in front of publishing.
 
 use crate::fake_llm::{FakeLlm, proposal};
-use crate::support::Kafilah;
+use crate::pages::Browserless;
+use crate::support::{EMAIL, Kafilah, PASSWORD};
 use serde_json::{Value, json};
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(15);
 
 const ODD: &str = "kucing saya namanya Momo, bolehkah ikut ke pesawat?";
 
@@ -67,4 +71,83 @@ fn draft_questions_answer_what_was_escalated() {
     assert_eq!((out.status.code(), report["cases"][0]["after"]["decided_by"].as_str()), (Some(0), Some("faq")), "{report}");
     let none = app.cli(&["replay", "--block", "mood=/dev/null"]);
     assert!(!none.status.success() && String::from_utf8_lossy(&none.stderr).contains("no prompt block"));
+}
+
+#[test]
+fn a_draft_flow_is_walked_through_the_past_before_customers_meet_it() {
+    let app = Kafilah::start();
+    let node = |id: &str, parent: Option<&str>, keywords: &[&str], say: &str| json!({"id": id, "parent": parent, "title": id, "keywords": keywords, "say": say});
+    let live = json!({"name": "Perlengkapan", "publish": true, "nodes": [node("awal", None, &["perlengkapan"], "Silakan pilih:"), node("koper", Some("awal"), &["koper"], "Koper 24 inci."), node("kain", Some("awal"), &["ihram"], "Kain ihram dua lembar.")]});
+    assert_eq!(app.api("PUT", "/api/ai/flows/perlengkapan", Some(live)).0, 200);
+    for (n, said) in ["perlengkapan", "koper", "0", "ihram"].iter().enumerate() {
+        app.customer_writes("6281200000001", &format!("F{n}"), said);
+        app.wait_delivered(n + 1);
+    }
+    let before = app.waha.delivered().len();
+    // the draft says something else at one place; only the turn that stands there differs
+    let page = Browserless::login(&app, EMAIL, PASSWORD);
+    let form = [
+        ("name", "Perlengkapan"),
+        ("order", "awal,koper,kain"),
+        ("replay", "1"),
+        ("title.awal", "awal"),
+        ("keywords.awal", "perlengkapan"),
+        ("say.awal", "Silakan pilih:"),
+        ("parent.koper", "awal"),
+        ("title.koper", "koper"),
+        ("keywords.koper", "koper"),
+        ("say.koper", "Koper 20 inci dan tas jinjing."),
+        ("parent.kain", "awal"),
+        ("title.kain", "kain"),
+        ("keywords.kain", "ihram"),
+        ("say.kain", "Kain ihram dua lembar."),
+    ];
+    assert_eq!(page.post(&app, "/bot/flows/perlengkapan", &form).0, 303);
+    app.wait("the replay", SOON, |app| page.get(app, "/bot/replay/1").1.contains("Syarat terbit"));
+    let shown = page.get(&app, "/bot/replay/1").1;
+    assert!(shown.contains("4 giliran diputuskan ulang, 1 berbeda") && shown.contains("Koper 20 inci") && shown.contains("Perlengkapan"), "{shown}");
+    let published = |app: &Kafilah| app.api("GET", "/api/ai/flows/perlengkapan", None).1["published"]["nodes"][1]["say"].as_str().unwrap().to_owned();
+    assert_eq!(published(&app), "Koper 24 inci.", "customers still meet the old one");
+    assert_eq!(page.post(&app, "/bot/replay/1/publish", &[]).0, 303);
+    assert_eq!(published(&app), "Koper 20 inci dan tas jinjing.");
+    // the same on the command line, and a tree that cannot be walked
+    let file = app.dir.path().join("flows.json");
+    std::fs::write(&file, app.api("GET", "/api/ai/flows", None).1.to_string()).unwrap();
+    let report: Value = serde_json::from_slice(&app.cli(&["replay", "--flows", file.to_str().unwrap(), "--json"]).stdout).unwrap();
+    assert_eq!((report["summary"]["turns"].as_i64(), report["summary"]["changed"].as_i64()), (Some(4), Some(0)), "{report}");
+    std::fs::write(&file, json!([{"key": "x", "name": "X", "nodes": []}]).to_string()).unwrap();
+    let none = app.cli(&["replay", "--flows", file.to_str().unwrap()]);
+    assert!(!none.status.success() && String::from_utf8_lossy(&none.stderr).contains("nodes"));
+    assert_eq!(app.waha.delivered().len(), before);
+}
+
+#[test]
+fn a_draft_question_is_tried_from_its_form_and_published_from_the_lab() {
+    let app = Kafilah::start();
+    app.customer_writes("6281200000001", "D1", ODD);
+    app.wait_delivered(1);
+    let page = Browserless::login(&app, EMAIL, PASSWORD);
+    let form = |answer: &'static str| {
+        [
+            ("key", ""),
+            ("topic", "travel"),
+            ("question", "Bolehkah kucing ikut ke pesawat?"),
+            ("variants", "kucing saya bolehkah ikut ke pesawat"),
+            ("answer", answer),
+            ("answer_en", ""),
+            ("status", "draft"),
+            ("replay", "1"),
+        ]
+    };
+    assert_eq!(page.post(&app, "/bot/faq", &form("")).0, 422, "an empty answer is not tried");
+    assert_eq!(page.post(&app, "/bot/faq", &form("Hewan peliharaan belum bisa ikut, Kak.")).0, 303);
+    app.wait("the replay", SOON, |app| page.get(app, "/bot/replay/1").1.contains("Syarat terbit"));
+    let shown = page.get(&app, "/bot/replay/1").1;
+    assert!(shown.contains("1 giliran diputuskan ulang, 1 berbeda") && shown.contains("Bolehkah kucing"), "{shown}");
+    assert!(page.get(&app, "/bot/faq/new?replay=1").1.contains("Hewan peliharaan belum bisa ikut"), "the draft can be gone on with");
+    assert!(!app.api("GET", "/api/ai/faq", None).1.to_string().contains("Bolehkah kucing"));
+    assert_eq!(page.post(&app, "/bot/replay/1/publish", &[]).0, 303);
+    assert!(app.api("GET", "/api/ai/faq", None).1.to_string().contains("Bolehkah kucing"));
+    app.customer_writes("6281200000002", "D2", ODD);
+    assert!(app.wait_delivered(2)[1].contains("Hewan peliharaan belum bisa ikut"));
 }

@@ -1,12 +1,15 @@
 //! Questions and answers: the list by topic, the form of one, and a box to try what the bot would find.
 
+use super::replay;
 use super::{Form, Refusal, Visitor, enter, see};
 use crate::app::App;
 use crate::bot::style;
 use crate::chat::faq::{self, Faq, FaqError, TOPICS};
+use crate::chat::replay_run;
 use crate::db::StoreError;
 use crate::insight::questions;
 use crate::web::policy::Action;
+use crate::worker::replay::Draft;
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -56,16 +59,26 @@ async fn form(app: &App, visitor: &Visitor, status: u16, faq: &Faq, new: bool, w
         .await
 }
 
-/// The group of unanswered questions a draft is made from.
+/// What a draft is made from: a group of unanswered questions, or a replay it was tried in.
 #[derive(Deserialize, Default)]
 pub struct From {
     group: Option<usize>,
+    replay: Option<i64>,
+}
+
+/// The question a replay tried.
+async fn tried(app: &App, replay: i64) -> Result<Faq, Refusal> {
+    let run = app.store.read(move |connection| replay_run::find(connection, replay)).await?.ok_or(Refusal::NotFound)?;
+    serde_json::from_value(run.draft["questions"][0].clone()).map_err(|_| Refusal::NotFound)
 }
 
 /// The form of a new one.
 pub async fn blank(State(app): State<Arc<App>>, headers: HeaderMap, Query(from): Query<From>) -> Result<Response, Refusal> {
     let visitor = enter(&app, &headers, Action::EditBot).await?;
     let mut faq = Faq { topic: "booking".into(), status: "published".into(), ..Faq::default() };
+    if let Some(replay) = from.replay {
+        faq = tried(&app, replay).await?;
+    }
     if let Some(nth) = from.group {
         let week = app.now_ms() - 7 * 86_400_000;
         let groups = app.store.read(move |connection| questions::unanswered(connection, week, 8)).await?;
@@ -77,9 +90,13 @@ pub async fn blank(State(app): State<Arc<App>>, headers: HeaderMap, Query(from):
 }
 
 /// The form of one.
-pub async fn edit(State(app): State<Arc<App>>, headers: HeaderMap, Path(key): Path<String>) -> Result<Response, Refusal> {
+pub async fn edit(State(app): State<Arc<App>>, headers: HeaderMap, Path(key): Path<String>, Query(from): Query<From>) -> Result<Response, Refusal> {
     let visitor = enter(&app, &headers, Action::View).await?;
-    let found = app.store.read(move |connection| faq::find(connection, &key)).await?.ok_or(Refusal::NotFound)?;
+    let mut found = app.store.read(move |connection| faq::find(connection, &key)).await?.ok_or(Refusal::NotFound)?;
+    if let Some(replay) = from.replay {
+        let tried = tried(&app, replay).await?;
+        found = Faq { id: found.id, said: found.said, updated_at: found.updated_at, updated_by: found.updated_by, ..tried };
+    }
     Ok(form(&app, &visitor, 200, &found, false, None).await)
 }
 
@@ -94,9 +111,10 @@ pub struct Save {
     answer: String,
     answer_en: String,
     status: String,
+    replay: Option<String>,
 }
 
-/// Writes it.
+/// Writes it, or tries it on the past first.
 pub async fn save(State(app): State<Arc<App>>, headers: HeaderMap, Form(sent): Form<Save>) -> Result<Response, Refusal> {
     let visitor = enter(&app, &headers, Action::EditBot).await?;
     visitor.check(&headers, &sent.csrf)?;
@@ -113,6 +131,14 @@ pub async fn save(State(app): State<Arc<App>>, headers: HeaderMap, Form(sent): F
         ..Faq::default()
     };
     let (kept, actor) = (faq.clone(), visitor.actor());
+    if sent.replay.is_some() {
+        let draft = Faq { status: "published".into(), ..faq };
+        return match faq::check(&draft) {
+            Ok(()) => replay::queue(&app, &actor, &Draft { questions: vec![draft], ..Draft::default() }, &json!({"question": kept.question})).await,
+            Err(FaqError::Invalid { field, .. }) => Ok(form(&app, &visitor, 422, &kept, new, Some(field)).await),
+            Err(FaqError::Db(error)) => Err(error.into()),
+        };
+    }
     match app.store.write(move |tx| faq::put(tx, &actor, &faq)).await {
         Ok(_) => Ok(see("/bot/faq?saved=1")),
         Err(FaqError::Invalid { field, .. }) => Ok(form(&app, &visitor, 422, &kept, new, Some(field)).await),

@@ -1,6 +1,7 @@
 //! Keyword flows: the list, and the tree of one with its words, counts, draft and published form. The whole tree is one
 //! form, so that nothing typed is lost when a branch is added or taken away.
 
+use super::replay;
 use super::{Form, Refusal, Visitor, enter, see};
 use crate::app::App;
 use crate::bot::flow::{Flow, Node};
@@ -8,6 +9,7 @@ use crate::bot::flow_map;
 use crate::chat::flow::{self, FlowError};
 use crate::db::StoreError;
 use crate::web::policy::Action;
+use crate::worker::replay::Draft;
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -109,7 +111,7 @@ pub async fn make(State(app): State<Arc<App>>, headers: HeaderMap, Form(form): F
 }
 
 /// Writes the tree as sent: `title.ID`, `keywords.ID`, `say.ID`, `say_en.ID`, `parent.ID`, `person.ID`, in the order of
-/// `order`; then adds a branch, takes one away, publishes or withdraws.
+/// `order`; then adds a branch, takes one away, publishes, withdraws or tries it on the past.
 pub async fn save(State(app): State<Arc<App>>, headers: HeaderMap, Path(key): Path<String>, Form(sent): Form<HashMap<String, String>>) -> Result<Response, Refusal> {
     let visitor = enter(&app, &headers, Action::EditBot).await?;
     let text = |name: &str| sent.get(name).map_or("", String::as_str).replace("\r\n", "\n").trim().to_owned();
@@ -152,6 +154,10 @@ pub async fn save(State(app): State<Arc<App>>, headers: HeaderMap, Path(key): Pa
         })
         .await;
     match done {
+        Ok(()) if sent.contains_key("replay") => {
+            let named = json!({"flow": flow.name});
+            replay::queue(&app, &visitor.actor(), &Draft { flows: vec![flow], ..Draft::default() }, &named).await
+        }
         Ok(()) => Ok(see(&format!("/bot/flows/{key}?done=1"))),
         Err(FlowError::Invalid(why)) => tree(&app, &visitor, 422, &flow, Some(&why), kept.published.is_some(), true, false).await,
         Err(FlowError::NoSuchFlow) => Err(Refusal::NotFound),

@@ -1,12 +1,15 @@
-//! The replay lab's pages: ask for a replay of a draft block, watch it, look at what differs, publish when its gates hold.
+//! The replay lab's pages: ask for a replay of a draft, watch it, look at what differs, publish when its gates hold.
 
 use super::{Form, Refusal, enter, see};
 use crate::app::App;
+use crate::chat::faq::{self, FaqError};
+use crate::chat::flow::{self, FlowError};
 use crate::chat::prompt::{self, BLOCKS, PromptError};
 use crate::chat::replay_run;
 use crate::db::StoreError;
 use crate::kernel::diff;
 use crate::web::policy::Action;
+use crate::worker::replay::Draft;
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -38,9 +41,20 @@ pub async fn ask(State(app): State<Arc<App>>, headers: HeaderMap, Form(form): Fo
         return Ok(see("/bot?wrong=content"));
     }
     let content = form.content.replace("\r\n", "\n").trim().to_owned();
-    let draft = json!({"blocks": {form.block.clone(): content}, "questions": [], "block": form.block, "version": form.version}).to_string();
-    let actor = visitor.actor();
-    let id = app.store.write(move |tx| replay_run::ask(tx, &actor, form.days.unwrap_or(30), &draft, form.ask_model.is_some())).await?;
+    let draft = Draft { blocks: [(form.block.clone(), content)].into(), ..Draft::default() };
+    let named = json!({"block": form.block, "version": form.version, "days": form.days, "ask_model": form.ask_model.is_some()});
+    queue(&app, &visitor.actor(), &draft, &named).await
+}
+
+/// Asks for a replay of a draft and goes to its page. `named`: what the page calls it (`block` and `version`, `question` or
+/// `flow`), and how it is made (`days`, `ask_model`).
+pub async fn queue(app: &App, actor: &str, draft: &Draft, named: &Value) -> Result<Response, Refusal> {
+    let mut kept = json!(draft);
+    for name in ["block", "version", "question", "flow"] {
+        kept[name] = named[name].clone();
+    }
+    let (actor, kept, days, ask_model) = (actor.to_owned(), kept.to_string(), named["days"].as_i64().unwrap_or(30), named["ask_model"] == true);
+    let id = app.store.write(move |tx| replay_run::ask(tx, &actor, days, &kept, ask_model)).await?;
     app.lab.notify();
     Ok(see(&format!("/bot/replay/{id}")))
 }
@@ -76,7 +90,9 @@ pub async fn show(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Pat
         })
         .collect();
     let percent = if run.total > 0 { run.done * 100 / run.total } else { 0 };
-    let values = json!({"run": run, "cases": rows, "next": next, "percent": percent, "done": query.done.is_some()});
+    let key = run.draft["questions"][0]["key"].as_str().unwrap_or("").to_owned();
+    let known = !key.is_empty() && app.store.read(move |connection| faq::find(connection, &key)).await?.is_some();
+    let values = json!({"run": run, "known": known, "cases": rows, "next": next, "percent": percent, "done": query.done.is_some()});
     Ok(visitor.page(200, "replay.html", "bot", values).await)
 }
 
@@ -85,25 +101,54 @@ pub async fn publish(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): 
     let visitor = enter(&app, &headers, Action::EditBot).await?;
     visitor.check(&headers, &form.csrf)?;
     let run = app.store.read(move |connection| replay_run::find(connection, id)).await?.ok_or(Refusal::NotFound)?;
-    let text = |value: &Value| value.as_str().unwrap_or("").to_owned();
-    let (block, version) = (text(&run.draft["block"]), text(&run.draft["version"]));
-    let content = text(&run.draft["blocks"][&block]);
+    let draft: Draft = serde_json::from_value(run.draft.clone()).unwrap_or_default();
+    let version = run.draft["version"].as_str().unwrap_or("").to_owned();
     let (actor, author) = (visitor.actor(), visitor.session.user.name.clone());
+    let home = if !draft.flows.is_empty() {
+        "/bot/flows"
+    } else if !draft.questions.is_empty() {
+        "/bot/faq?saved=1"
+    } else {
+        "/bot?done=1"
+    };
     let done = app
         .store
-        .write(move |tx| -> Result<bool, PromptError> {
+        .write(move |tx| -> Result<bool, PublishError> {
             if !replay_run::publish(tx, id)? {
                 return Ok(false);
             }
-            prompt::put(tx, &actor, &block, &version, &content, &author, None)?;
+            for (block, content) in &draft.blocks {
+                prompt::put(tx, &actor, block, &version, content, &author, None)?;
+            }
+            for question in &draft.questions {
+                faq::put(tx, &actor, question)?;
+            }
+            for drafted in &draft.flows {
+                flow::put(tx, &actor, drafted, true)?;
+            }
             Ok(true)
         })
         .await;
     match done {
-        Ok(true) => Ok(see("/bot?done=1")),
+        Ok(true) => Ok(see(home)),
         Ok(false) => Ok(see(&format!("/bot/replay/{id}"))),
-        Err(PromptError::Exists(_) | PromptError::BadVersion) => Err(Refusal::Notice(409, "version")),
-        Err(PromptError::Db(error)) => Err(error.into()),
+        Err(PublishError::Prompt(PromptError::Exists(_) | PromptError::BadVersion)) => Err(Refusal::Notice(409, "version")),
+        Err(PublishError::Prompt(PromptError::Db(error)) | PublishError::Question(FaqError::Db(error)) | PublishError::Flow(FlowError::Db(error)) | PublishError::Db(error)) => {
+            Err(error.into())
+        }
         Err(_) => Err(Refusal::NotFound),
     }
+}
+
+/// Why a draft was not published.
+#[derive(Debug, thiserror::Error)]
+enum PublishError {
+    #[error(transparent)]
+    Prompt(#[from] PromptError),
+    #[error(transparent)]
+    Question(#[from] FaqError),
+    #[error(transparent)]
+    Flow(#[from] FlowError),
+    #[error(transparent)]
+    Db(#[from] StoreError),
 }
