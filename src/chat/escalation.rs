@@ -2,6 +2,7 @@
 
 use crate::db::StoreError;
 use crate::db::writer::Tx;
+use crate::kernel::language::Language;
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::json;
 
@@ -50,6 +51,25 @@ impl Reason {
             Self::GuardBlocked => "guard_blocked",
         }
     }
+}
+
+/// A reason as the team reads it.
+pub fn in_words(reason: &str, language: Language) -> &str {
+    let (id, en) = match reason {
+        "payment_intent" => ("ingin mendaftar atau membayar", "wants to register or pay"),
+        "human_requested" => ("minta bicara dengan orang", "asks for a person"),
+        "complex_question" => ("pertanyaan yang tidak ada jawabannya", "a question without an answer"),
+        "low_confidence" => ("bot dua kali tidak yakin", "the bot was unsure twice"),
+        "complaint" => ("keluhan", "a complaint"),
+        "negotiation" => ("menawar harga", "haggles"),
+        "media_received" => ("mengirim berkas", "sent a file"),
+        "turn_failed" => ("bot gagal menjawab", "the bot could not answer"),
+        "too_many_replies" => ("terlalu banyak balasan bot dalam satu jam", "too many replies of the bot in an hour"),
+        "llm_failed" => ("AI tidak menjawab", "the model did not answer"),
+        "guard_blocked" => ("jawaban ditahan penjaga fakta", "the fact guard held the answer back"),
+        _ => return reason,
+    };
+    if language == Language::En { en } else { id }
 }
 
 /// Raises one. While one of the same reason is open the question is renewed instead of piling up rows.

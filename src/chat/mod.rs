@@ -20,6 +20,7 @@ pub mod llm_call;
 pub mod media;
 pub mod message;
 pub mod note;
+pub mod notice;
 pub mod objection;
 pub mod outbox;
 pub mod phase;

@@ -5,6 +5,7 @@ use super::StoreError;
 use super::writer::Tx;
 use crate::kernel::hours::{self, Hours};
 use crate::kernel::language::Language;
+use crate::kernel::phone::Phone;
 use crate::kernel::{date, ids};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
@@ -36,6 +37,8 @@ pub enum Kind {
     Zone,
     /// `HH:MM`.
     Time,
+    /// Phone numbers, parted by commas; empty allowed.
+    Phones,
 }
 
 /// A setting the program knows.
@@ -115,7 +118,7 @@ pub const SPECS: &[Spec] = &[
     spec("push.vapid_key", "", Kind::Secret),
     spec("push.allow_hosts", "", Kind::Text),
     spec("notify.email", "", Kind::Text),
-    spec("notify.whatsapp", "", Kind::Text),
+    spec("notify.whatsapp", "", Kind::Phones),
 ];
 
 /// The spec of a key.
@@ -170,6 +173,8 @@ fn check(spec: &'static Spec, value: &str) -> Result<(), SettingError> {
         Kind::Zone => fail("a time zone name such as Asia/Jakarta, Asia/Makassar or Asia/Jayapura".into()),
         Kind::Time if chrono::NaiveTime::parse_from_str(value, "%H:%M").is_ok() => Ok(()),
         Kind::Time => fail("a time such as 08:00".into()),
+        Kind::Phones if parse_phones(value).is_some() => Ok(()),
+        Kind::Phones => fail(format!("at most {MOST_PHONES} phone numbers, parted by commas, for example +62 812 3456 7890")),
     }
 }
 
@@ -177,6 +182,14 @@ fn is_plain_url(value: &str) -> bool {
     value
         .parse::<hyper::http::Uri>()
         .is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some_and(|a| !a.host().is_empty() && !a.as_str().contains('@')))
+}
+
+/// Phones a list may have.
+const MOST_PHONES: usize = 5;
+
+fn parse_phones(value: &str) -> Option<Vec<Phone>> {
+    let phones: Vec<Phone> = value.split([',', ';']).map(str::trim).filter(|one| !one.is_empty()).map(Phone::parse).collect::<Option<_>>()?;
+    (phones.len() <= MOST_PHONES).then_some(phones)
 }
 
 fn parse_range(value: &str) -> Option<(u64, u64)> {
@@ -316,6 +329,10 @@ impl Settings {
     /// The agency's bank accounts, as written: no other may be named in a message.
     pub fn accounts(&self) -> Vec<String> {
         self.text("payment.accounts").split([',', ';', '\n']).map(str::trim).filter(|account| !account.is_empty()).map(str::to_owned).collect()
+    }
+    /// Phones, in the order they were given.
+    pub fn phones(&self, key: &'static str) -> Vec<Phone> {
+        parse_phones(self.text(key)).unwrap_or_default()
     }
     /// The agency's language.
     pub fn language(&self) -> Language {

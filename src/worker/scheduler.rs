@@ -4,7 +4,7 @@
 use super::reconcile;
 use crate::app::App;
 use crate::chat::assignment::{self, Mode};
-use crate::chat::{conversation, experiment, handover, intake, later, outbox, promise, reply};
+use crate::chat::{conversation, experiment, handover, intake, later, notice, outbox, promise, reply};
 use crate::db::{StoreError, event};
 use crate::people::search;
 use std::sync::Arc;
@@ -27,13 +27,14 @@ pub fn run(app: &Arc<App>) {
     let (mut minute, mut gateway) = (long_ago, long_ago);
     let mut watch = reconcile::Watch::default();
     let (mut seen, mut wall_ms) = (0, app.now_ms());
+    let mut noticing = !app.settings().phones("notify.whatsapp").is_empty();
     while !app.is_stopping() {
         match app.refresh_settings() {
             Ok(true) => gateway = long_ago, // perhaps another gateway
             Ok(false) => {}
             Err(error) => tracing::debug!(%error, "settings were not read"),
         }
-        if let Err(error) = at_once(app, &mut seen) {
+        if let Err(error) = at_once(app, &mut seen, &mut noticing) {
             tracing::debug!(%error, "dealing waits for the store");
         }
         // a wall clock that was set forward makes due what was not
@@ -53,8 +54,9 @@ pub fn run(app: &Arc<App>) {
     }
 }
 
-/// What must not wait for the minute: chats are dealt, replies go out at their time, put-off chats come back, words become findable.
-fn at_once(app: &App, seen: &mut u64) -> Result<(), StoreError> {
+/// What must not wait for the minute: chats are dealt, replies go out at their time, put-off chats come back, the team's phones
+/// hear who calls for a person, words become findable. `noticing`: phones were given at the last look.
+fn at_once(app: &App, seen: &mut u64, noticing: &mut bool) -> Result<(), StoreError> {
     let settings = app.settings();
     let mode = Mode::parse(settings.text("assign.mode"));
     let now = app.now_ms();
@@ -81,6 +83,12 @@ fn at_once(app: &App, seen: &mut u64) -> Result<(), StoreError> {
             later::send_due(tx, &accounts, 100)?;
             conversation::wake_snoozed(tx, 200)
         })?;
+    }
+    let phones = settings.phones("notify.whatsapp");
+    let was_on = std::mem::replace(noticing, !phones.is_empty());
+    if *noticing && app.store.read_blocking(notice::is_behind)? {
+        let to = notice::To { phones, language: settings.language(), public_url: settings.text("server.public_url").to_owned() };
+        app.store.write_blocking(move |tx| notice::tell(tx, &to, was_on))?;
     }
     // words wait for a quiet moment: deliveries, turns and sends come first
     let done = app.counters.done();

@@ -264,3 +264,34 @@ fn a_list_is_looked_through_before_it_is_written_and_leaves_again_as_a_file() {
     assert_eq!(page.post(&app, "/settings/holidays", &[("day", "2027-03-20"), ("name", "Idul Fitri")]).0, 303);
     assert!(page.get(&app, "/settings").1.contains("Idul Fitri"));
 }
+
+#[test]
+fn the_teams_own_phones_hear_who_waits_once_also_across_a_kill() {
+    let mut app = Kafilah::start_with(&[("notify.whatsapp", "+62 811-1111-1111, 0812 2222 2222"), ("server.public_url", "https://kafilah.example/")]);
+    let refused = app.cli(&["set", "notify.whatsapp", "kantor"]);
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("phone numbers"));
+    let told = |app: &Kafilah, phone: &str| -> Vec<String> {
+        let chat = format!("{phone}@c.us");
+        app.waha.memory().sent.iter().filter(|sent| sent.chat == chat && sent.delivered).map(|sent| sent.text.clone()).collect()
+    };
+    app.customer_writes("6281200000201", "TM1", "kucing saya namanya Momo, bolehkah ikut ke pesawat?");
+    app.wait("both phones", SOON, |app| told(app, "6281111111111").len() == 1 && told(app, "6281222222222").len() == 1);
+    let notice = told(&app, "6281111111111").remove(0);
+    assert!(notice.contains("Bu Uji (··0201): pertanyaan yang tidak ada jawabannya") && notice.contains("https://kafilah.example/chats/conv_1"), "{notice}");
+    assert!(!notice.contains("Momo"), "never what they wrote");
+    // the same chat again within minutes is no news; another one is, also when the program was killed meanwhile
+    app.customer_writes("6281200000201", "TM1b", "bisa diskon 2 juta tidak kak?");
+    app.wait("the second call", SOON, |app| app.export("escalations").len() == 2);
+    std::thread::sleep(Duration::from_millis(600));
+    app.kill();
+    app.boot();
+    asks_for_a_person(&app, 2);
+    app.wait("the other chat", SOON, |app| told(app, "6281111111111").len() == 2);
+    std::thread::sleep(Duration::from_millis(800));
+    let all = told(&app, "6281111111111");
+    assert!(all.len() == 2 && all[1].contains("··0202") && !all[1].contains("··0201"), "{all:?}");
+    // whoever of the team tries the bot himself is not told of himself
+    app.customer_writes("6281111111111", "TM3", "tolong sambungkan saya dengan petugas, saya mau bicara dengan orang");
+    std::thread::sleep(Duration::from_millis(1_500));
+    assert!(!told(&app, "6281222222222").iter().any(|text| text.contains("··1111")));
+}
