@@ -21,11 +21,11 @@ const ROUNDS: usize = 8;
 const BAGS: u64 = 3;
 const NOISY_COPIES: usize = 2;
 /// Pairs of short messages written one after the other, tried a bag.
-const JOINS: usize = 6_000;
+const JOINS: usize = 8_000;
 /// Longest message that is joined, bytes.
 const SHORT: usize = 60;
 /// Rows kept of each model: those that matter most on the messages learnt from.
-const INTENT_ROWS: usize = 80_000;
+const INTENT_ROWS: usize = 110_000;
 const TONGUE_ROWS: usize = 40_000;
 
 struct Message {

@@ -17,6 +17,7 @@ pub mod knowledge;
 pub mod later;
 pub mod lesson;
 pub mod llm_call;
+pub mod mail;
 pub mod media;
 pub mod message;
 pub mod note;

@@ -1,10 +1,10 @@
-//! Notices to the team's own phones: when the bot calls for a person, the numbers of `notify.whatsapp` hear of it on the
-//! number the customer wrote to. They go through the same queue as every message, so none is lost or said twice.
+//! Notices to the team: when the bot calls for a person, the phones of `notify.whatsapp` hear of it on the number the customer
+//! wrote to, the addresses of `notify.email` by e-mail. They go through queues of rows, so none is lost or said twice.
 
 use super::inbound::Party;
 use super::message::Author;
 use super::outbox::{self, Priority};
-use super::{conversation, escalation};
+use super::{conversation, escalation, mail};
 use crate::db::StoreError;
 use crate::db::writer::Tx;
 use crate::kernel::language::Language;
@@ -26,6 +26,10 @@ const MARK: &str = "noticed_escalation";
 pub struct To {
     /// The team's phones.
     pub phones: Vec<Phone>,
+    /// The team's e-mail addresses.
+    pub mails: Vec<String>,
+    /// The agency's part of e-mail addresses behind the `@`.
+    pub mail_domain: String,
     /// Language of the notice.
     pub language: Language,
     /// `server.public_url`; empty: no links.
@@ -63,12 +67,19 @@ pub fn tell(tx: &Tx<'_>, to: &To, was_on: bool) -> Result<(), StoreError> {
             told.push(call);
         }
     }
-    for (channel_id, calls) in by_channel {
-        let text = words(to, &calls);
+    let all: Vec<&Call> = by_channel.values().flatten().collect();
+    if !all.is_empty() {
+        let text = words(to, &all).replace('*', "");
+        for address in &to.mails {
+            mail::put(tx, address, &title(to.language, all.len()), &text, &to.mail_domain)?;
+        }
+    }
+    for (channel_id, calls) in &by_channel {
+        let text = words(to, &calls.iter().collect::<Vec<_>>());
         for phone in &to.phones {
             let party = Party { chat_id: format!("{}@c.us", phone.as_str()), phone: Some(phone.clone()), ..Party::default() };
-            let contact_id = identity::resolve(tx, channel_id, &party)?;
-            let conversation = conversation::open(tx, channel_id, contact_id, &party, tx.now_ms)?;
+            let contact_id = identity::resolve(tx, *channel_id, &party)?;
+            let conversation = conversation::open(tx, *channel_id, contact_id, &party, tx.now_ms)?;
             outbox::say(tx, &conversation, Author::User(None), &text, Priority::Person)?;
         }
     }
@@ -91,8 +102,15 @@ fn calls(tx: &Tx<'_>, from: i64) -> Result<Vec<Call>, StoreError> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+fn title(language: Language, chats: usize) -> String {
+    match language {
+        Language::Id => format!("{chats} chat menunggu orang"),
+        Language::En => format!("{chats} chats wait for a person"),
+    }
+}
+
 /// The notice: who waits and why, never what they wrote.
-fn words(to: &To, calls: &[Call]) -> String {
+fn words(to: &To, calls: &[&Call]) -> String {
     let (title, somebody, more) = match to.language {
         Language::Id => ("Menunggu orang:", "Pelanggan", "dan {} chat lain"),
         Language::En => ("Waiting for a person:", "Customer", "and {} more chats"),

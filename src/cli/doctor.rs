@@ -1,11 +1,13 @@
 //! `doctor`: looks at everything that can go wrong, in prose or as JSON. Exit code 1 when something is.
 
 use super::Desk;
+use crate::chat::mail;
 use crate::db::setting::Settings;
 use crate::db::{DataDir, audit, readers};
 use crate::people::label;
 use crate::travel::booking;
 use crate::wire::client::{Call, Http};
+use crate::wire::smtp::Relay;
 use crate::wire::waha_api::{Waha, has_webhook};
 use rusqlite::Connection;
 use serde::Serialize;
@@ -75,6 +77,7 @@ fn look(dir: &DataDir) -> anyhow::Result<Vec<Check>> {
         server(dir),
     ];
     checks.extend(whatsapp(&settings));
+    checks.extend(relay(&settings, &reader));
     Ok(checks)
 }
 
@@ -211,6 +214,24 @@ fn server(dir: &DataDir) -> Check {
         Ok(None) => check("server", Verdict::Ok, "a server is running on this store"),
         Ok(Some(_)) => check("server", Verdict::Warning, "no server is running on this store"),
         Err(error) => check("server", Verdict::Failed, error.to_string()),
+    }
+}
+
+fn relay(settings: &Settings, reader: &Connection) -> Vec<Check> {
+    let (waiting, cause) = mail::standing(reader).unwrap_or((0, None));
+    let tail = match (waiting, cause) {
+        (0, _) => String::new(),
+        (n, None) => format!("; {n} e-mails wait"),
+        (n, Some(cause)) => format!("; {n} e-mails wait, the last try said: {cause}"),
+    };
+    match Relay::new(settings) {
+        Ok(None) if settings.text("notify.email").is_empty() => Vec::new(),
+        Ok(None) => vec![check("e-mail", Verdict::Warning, "notify.email is set, but no relay is (smtp.host, smtp.from)")],
+        Err(why) => vec![check("e-mail", Verdict::Failed, why)],
+        Ok(Some(relay)) => vec![match relay.test() {
+            Ok(()) => check("e-mail", if waiting == 0 { Verdict::Ok } else { Verdict::Warning }, format!("{} takes our mail{tail}", settings.text("smtp.host"))),
+            Err(why) => check("e-mail", Verdict::Failed, format!("{}: {why}{tail}", settings.text("smtp.host"))),
+        }],
     }
 }
 

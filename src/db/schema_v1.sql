@@ -648,6 +648,22 @@ CREATE TABLE push_subscription (
 ) STRICT;
 CREATE INDEX push_subscription_user ON push_subscription (user_id);
 
+-- E-mails on their way and, for 30 days, what became of them. One row is one message to one address.
+CREATE TABLE mail (
+  id         INTEGER PRIMARY KEY,
+  to_address TEXT NOT NULL,
+  subject    TEXT NOT NULL,
+  body       TEXT NOT NULL,             -- plain text
+  message_id TEXT NOT NULL UNIQUE,      -- without angle brackets; the same at every try
+  created_at INTEGER NOT NULL,
+  due_at     INTEGER NOT NULL,          -- next try, process clock
+  tries      INTEGER NOT NULL DEFAULT 0,
+  ended_at   INTEGER,
+  outcome    TEXT CHECK (outcome IN ('sent', 'failed')),
+  cause      TEXT                       -- why the last try failed
+) STRICT;
+CREATE INDEX mail_due ON mail (due_at) WHERE ended_at IS NULL;
+
 -- Who of the team looked at whose chat or contact, per day: for the owner.
 CREATE TABLE staff_access (
   day        TEXT NOT NULL,             -- YYYY-MM-DD

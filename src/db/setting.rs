@@ -7,6 +7,7 @@ use crate::kernel::hours::{self, Hours};
 use crate::kernel::language::Language;
 use crate::kernel::phone::Phone;
 use crate::kernel::{date, ids};
+use crate::wire::smtp;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use chrono_tz::Tz;
@@ -37,6 +38,8 @@ pub enum Kind {
     Zone,
     /// `HH:MM`.
     Time,
+    /// E-mail addresses, parted by commas; empty allowed.
+    Mails,
     /// Phone numbers, parted by commas; empty allowed.
     Phones,
 }
@@ -115,9 +118,15 @@ pub const SPECS: &[Spec] = &[
     spec("assign.mode", "manual", Kind::Choice(&["manual", "round_robin", "least_loaded"])),
     spec("assign.cap", "30", Kind::Int(1, 1_000)),
     spec("team.cs_sees", "all", Kind::Choice(&["all", "own"])),
+    spec("smtp.host", "", Kind::Text),
+    spec("smtp.port", "587", Kind::Int(1, 65_535)),
+    spec("smtp.security", "starttls", Kind::Choice(&["starttls", "tls", "none"])),
+    spec("smtp.user", "", Kind::Text),
+    spec("smtp.password", "", Kind::Secret),
+    spec("smtp.from", "", Kind::Mails),
     spec("push.vapid_key", "", Kind::Secret),
     spec("push.allow_hosts", "", Kind::Text),
-    spec("notify.email", "", Kind::Text),
+    spec("notify.email", "", Kind::Mails),
     spec("notify.whatsapp", "", Kind::Phones),
 ];
 
@@ -173,8 +182,10 @@ fn check(spec: &'static Spec, value: &str) -> Result<(), SettingError> {
         Kind::Zone => fail("a time zone name such as Asia/Jakarta, Asia/Makassar or Asia/Jayapura".into()),
         Kind::Time if chrono::NaiveTime::parse_from_str(value, "%H:%M").is_ok() => Ok(()),
         Kind::Time => fail("a time such as 08:00".into()),
+        Kind::Mails if parse_mails(value).is_some() => Ok(()),
+        Kind::Mails => fail(format!("at most {MOST_LISTED} e-mail addresses, parted by commas")),
         Kind::Phones if parse_phones(value).is_some() => Ok(()),
-        Kind::Phones => fail(format!("at most {MOST_PHONES} phone numbers, parted by commas, for example +62 812 3456 7890")),
+        Kind::Phones => fail(format!("at most {MOST_LISTED} phone numbers, parted by commas, for example +62 812 3456 7890")),
     }
 }
 
@@ -184,12 +195,17 @@ fn is_plain_url(value: &str) -> bool {
         .is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some_and(|a| !a.host().is_empty() && !a.as_str().contains('@')))
 }
 
-/// Phones a list may have.
-const MOST_PHONES: usize = 5;
+fn parse_mails(value: &str) -> Option<Vec<String>> {
+    let list: Vec<String> = value.split([',', ';']).map(str::trim).filter(|one| !one.is_empty()).map(str::to_owned).collect();
+    (list.len() <= MOST_LISTED && list.iter().all(|one| smtp::is_address(one))).then_some(list)
+}
+
+/// Phones or addresses a list may have.
+const MOST_LISTED: usize = 5;
 
 fn parse_phones(value: &str) -> Option<Vec<Phone>> {
     let phones: Vec<Phone> = value.split([',', ';']).map(str::trim).filter(|one| !one.is_empty()).map(Phone::parse).collect::<Option<_>>()?;
-    (phones.len() <= MOST_PHONES).then_some(phones)
+    (phones.len() <= MOST_LISTED).then_some(phones)
 }
 
 fn parse_range(value: &str) -> Option<(u64, u64)> {
@@ -333,6 +349,10 @@ impl Settings {
     /// Phones, in the order they were given.
     pub fn phones(&self, key: &'static str) -> Vec<Phone> {
         parse_phones(self.text(key)).unwrap_or_default()
+    }
+    /// E-mail addresses, in the order they were given.
+    pub fn mails(&self, key: &'static str) -> Vec<String> {
+        parse_mails(self.text(key)).unwrap_or_default()
     }
     /// The agency's language.
     pub fn language(&self) -> Language {

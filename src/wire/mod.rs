@@ -5,6 +5,7 @@ pub mod gateway;
 pub mod openai;
 pub mod plain;
 pub mod signature;
+pub mod smtp;
 pub mod waha;
 pub mod waha_api;
 pub mod webpush;

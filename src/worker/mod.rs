@@ -4,6 +4,7 @@
 pub mod breaker;
 pub mod fetcher;
 pub mod labels;
+pub mod mailer;
 pub mod model;
 pub mod nightly;
 pub mod push;
@@ -36,6 +37,7 @@ impl Workers {
             spawn("queues", queue::manage),
             spawn("fetcher", fetcher::run),
             spawn("labels", labels::run),
+            spawn("mailer", mailer::run),
             spawn("push", push::run),
             spawn("scheduler", scheduler::run),
             spawn("lab", replay::run_asked),

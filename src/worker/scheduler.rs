@@ -4,9 +4,10 @@
 use super::reconcile;
 use crate::app::App;
 use crate::chat::assignment::{self, Mode};
-use crate::chat::{conversation, experiment, handover, intake, later, notice, outbox, promise, reply};
+use crate::chat::{conversation, experiment, handover, intake, later, mail, notice, outbox, promise, reply};
 use crate::db::{StoreError, event};
 use crate::people::search;
+use crate::wire::smtp;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,7 +28,7 @@ pub fn run(app: &Arc<App>) {
     let (mut minute, mut gateway) = (long_ago, long_ago);
     let mut watch = reconcile::Watch::default();
     let (mut seen, mut wall_ms) = (0, app.now_ms());
-    let mut noticing = !app.settings().phones("notify.whatsapp").is_empty();
+    let mut noticing = team(app).is_some();
     while !app.is_stopping() {
         match app.refresh_settings() {
             Ok(true) => gateway = long_ago, // perhaps another gateway
@@ -84,10 +85,11 @@ fn at_once(app: &App, seen: &mut u64, noticing: &mut bool) -> Result<(), StoreEr
             conversation::wake_snoozed(tx, 200)
         })?;
     }
-    let phones = settings.phones("notify.whatsapp");
-    let was_on = std::mem::replace(noticing, !phones.is_empty());
-    if *noticing && app.store.read_blocking(notice::is_behind)? {
-        let to = notice::To { phones, language: settings.language(), public_url: settings.text("server.public_url").to_owned() };
+    let team = team(app);
+    let was_on = std::mem::replace(noticing, team.is_some());
+    if let Some(to) = team
+        && app.store.read_blocking(notice::is_behind)?
+    {
         app.store.write_blocking(move |tx| notice::tell(tx, &to, was_on))?;
     }
     // words wait for a quiet moment: deliveries, turns and sends come first
@@ -97,6 +99,21 @@ fn at_once(app: &App, seen: &mut u64, noticing: &mut bool) -> Result<(), StoreEr
         app.store.write_blocking(|tx| search::advance(tx).map(drop))?;
     }
     Ok(())
+}
+
+/// Who of the team wants notices; none: nobody.
+fn team(app: &App) -> Option<notice::To> {
+    let settings = app.settings();
+    let mail_domain = smtp::sender_domain(&settings);
+    let mails = if mail_domain.is_some() { settings.mails("notify.email") } else { Vec::new() };
+    let phones = settings.phones("notify.whatsapp");
+    (!phones.is_empty() || !mails.is_empty()).then(|| notice::To {
+        phones,
+        mails,
+        mail_domain: mail_domain.unwrap_or_default(),
+        language: settings.language(),
+        public_url: settings.text("server.public_url").to_owned(),
+    })
 }
 
 fn chores(app: &App) -> Result<(), StoreError> {
@@ -112,6 +129,7 @@ fn chores(app: &App) -> Result<(), StoreError> {
         event::prune(tx, tx.now_ms, PRUNE)?;
         intake::prune(tx, raw_days, PRUNE)?;
         reply::forget(tx)?;
+        mail::forget(tx)?;
         promise::tell_missed(tx, &today)?;
         experiment::look(tx)?;
         Ok(())

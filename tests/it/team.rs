@@ -7,7 +7,9 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tungstenite::client::IntoClientRequest;
@@ -294,4 +296,67 @@ fn the_teams_own_phones_hear_who_waits_once_also_across_a_kill() {
     app.customer_writes("6281111111111", "TM3", "tolong sambungkan saya dengan petugas, saya mau bicara dengan orang");
     std::thread::sleep(Duration::from_millis(1_500));
     assert!(!told(&app, "6281222222222").iter().any(|text| text.contains("··1111")));
+}
+
+/// A relay that takes what it is given; every message as it came.
+fn relay() -> (u16, Arc<Mutex<Vec<String>>>, Arc<AtomicBool>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (port, taken, away) = (listener.local_addr().unwrap().port(), Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+    let (kept, gone) = (Arc::clone(&taken), Arc::clone(&away));
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            if gone.load(Ordering::Relaxed) {
+                continue; // closed without a word
+            }
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let mut say = |words: &str| stream.write_all(format!("{words}\r\n").as_bytes()).unwrap();
+            say("220 relay.example");
+            while let Some(Ok(line)) = lines.next() {
+                match line.split(' ').next().unwrap_or("").to_uppercase().as_str() {
+                    "DATA" => {
+                        say("354 go on");
+                        let text: Vec<String> = lines.by_ref().map(Result::unwrap).take_while(|line| line != ".").collect();
+                        kept.lock().unwrap().push(text.join("\n"));
+                        say("250 taken");
+                    }
+                    "QUIT" => {
+                        say("221 bye");
+                        break;
+                    }
+                    _ => say("250 ok"),
+                }
+            }
+        }
+    });
+    (port, taken, away)
+}
+
+#[test]
+fn the_team_hears_by_e_mail_once_and_what_cannot_go_waits() {
+    let (port, taken, away) = relay();
+    let app = Kafilah::start_with(&[
+        ("notify.email", "pemilik@biro.example, cs@biro.example"),
+        ("smtp.host", "127.0.0.1"),
+        ("smtp.port", &port.to_string()),
+        ("smtp.security", "none"),
+        ("smtp.from", "Kafilah <kabar@biro.example>"),
+    ]);
+    assert!(!app.cli(&["set", "notify.email", "bukan alamat"]).status.success());
+    app.customer_writes("6281200000301", "EM1", "kucing saya namanya Momo, bolehkah ikut ke pesawat?");
+    app.wait("both addresses", SOON, |_| taken.lock().unwrap().len() == 2);
+    let first = taken.lock().unwrap()[0].clone();
+    for part in ["From: Kafilah <kabar@biro.example>", "To: pemilik@biro.example", "Subject: 1 chat menunggu orang", "Message-ID: <", "@biro.example>", "0301"] {
+        assert!(first.contains(part), "{part}: {first}");
+    }
+    assert!(!first.contains("Momo"));
+    // a relay that is away: the mail waits and doctor says so
+    away.store(true, Ordering::Relaxed);
+    asks_for_a_person(&app, 2);
+    let said = |app: &Kafilah| String::from_utf8(app.cli(&["doctor", "--json"]).stdout).unwrap();
+    app.wait("the mail to wait", SOON, |app| said(app).contains("2 e-mails wait"));
+    assert_eq!(taken.lock().unwrap().len(), 2);
+    // in the clear only to this machine
+    app.cli(&["set", "smtp.host", "relay.example"]);
+    assert!(said(&app).contains("for a relay on this machine only"));
 }

@@ -50,7 +50,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ),
     ("hours", &["hours.open", "hours.close", "hours.days", "hours.pauses", "hours.friday_pauses", "hours.first_answer_min"]),
     ("assign", &["assign.mode", "assign.cap", "team.cs_sees"]),
-    ("notify", &["notify.email", "notify.whatsapp"]),
+    ("notify", &["notify.whatsapp", "notify.email", "smtp.host", "smtp.port", "smtp.security", "smtp.user", "smtp.password", "smtp.from"]),
     ("store", &["store.backup_folder", "store.backup_at", "store.backup_keep", "store.raw_days", "server.trusted_proxy"]),
 ];
 
