@@ -287,6 +287,7 @@ reply = Reply
 reply-placeholder = Type a reply
 reply-hint = Enter sends, Shift+Enter starts a line. The bot is silent once you reply.
 read-only = Your role can only read chats.
+send-waits = Not sent yet. Goes out by itself when there is a connection again.
 send-broken = the connection broke while sending. See whether it went through before you retry.
 send = Send
 author-bot = Bot:

@@ -274,6 +274,7 @@ reply = Balas
 reply-placeholder = Ketik balasan
 reply-hint = Enter mengirim, Shift+Enter baris baru. Bot diam begitu Anda membalas.
 read-only = Peran Anda hanya melihat chat.
+send-waits = Belum terkirim. Dikirim sendiri begitu tersambung lagi.
 send-broken = sambungan terputus saat mengirim. Lihat dulu apakah sudah masuk, baru coba lagi.
 send = Kirim
 author-bot = Bot:

@@ -73,6 +73,7 @@ function patch(fresh, ids) {
 }
 
 // A customer who types: said in place of his last line and under his name, until a message comes or nothing for a while.
+const ahead = Number(page?.dataset.now ?? 0) - (page?.dataset.now ? Date.now() : 0); // of the server's clock
 const doing = new Map(); // row id → [word, timer]
 const DOING_MS = 15000; // WhatsApp repeats it about every ten seconds
 function showDoing() {
@@ -134,10 +135,11 @@ function gate(work) {
     running = true;
     try { await work(); } catch { /* offline: the socket tells and comes back */ }
     running = false;
-    if (again) { again = false; setTimeout(run, 150); }
+    if (again) { again = false; setTimeout(run, 40); }
   };
 }
 
+let connected = null; // what the reply box does when there is a connection again
 let sending = 0; // replies on their way: their own answer brings the thread
 let stale = false;
 
@@ -172,13 +174,14 @@ if (page) {
       tellPresence(socket);
       if (state) { state.textContent = state.dataset.on; state.classList.remove("off"); }
       refresh();
+      connected?.();
     };
     socket.onmessage = (event) => {
       const line = JSON.parse(event.data);
       seq = line.seq;
       const chat = page.dataset.chat, about = line.conversation_id;
       if (line.type === "presence") {
-        if (line.data.actor === "customer") { if (about && !simulator) customerDoes(about, line.data.state); return; }
+        if (line.data.actor === "customer") { if (about && !simulator && Date.now() + ahead - line.at < DOING_MS) customerDoes(about, line.data.state); return; }
         if (about && about === chat && line.data.actor !== page.dataset.me) refresh();
         return;
       }
@@ -264,7 +267,7 @@ if (composer) {
     quoted.querySelector("span").textContent = words ? words.textContent.trim() || words.getAttribute("alt") || words.getAttribute("aria-label") || "" : "";
   };
   quoted.querySelector("button").onclick = () => { answer(null); reply.focus(); };
-  box.classList.add("can-quote");
+  page.classList.add("can-quote"); // not on what is redrawn
   box.addEventListener("click", (event) => {
     const button = event.target.closest("[data-quote]");
     if (!button) return;
@@ -326,27 +329,80 @@ if (composer) {
     event.preventDefault();
     items.forEach((item, index) => item.setAttribute("aria-selected", String(index === at)));
   });
-  const send = (bubble, text, body, action = composer.action) => {
+  // What has left the box and has no answer yet: kept with its token, so that a closed tab or a dead spot loses nothing and
+  // sends nothing twice. Files are not kept.
+  const unanswered = `pending:${page.dataset.me}`, OLD_MS = 86400000;
+  const list_of = () => JSON.parse(localStorage.getItem(unanswered) ?? "[]");
+  const put_list = (all) => { if (all.length) localStorage.setItem(unanswered, JSON.stringify(all)); else localStorage.removeItem(unanswered); };
+  const answered = (token) => put_list(list_of().filter((one) => one.token !== token));
+  const underway = new Set();
+  const send = (bubble, text, body, action, of) => {
+    const token = body.get("token");
+    underway.add(token);
     sending += 1;
     turn = turn.then(async () => {
       try {
         await post({ action }, body, () => bubble.remove());
-        if (!reply.value) keep("");
+        answered(token);
+        if (of === mode() && !reply.value) keep("");
       } catch (error) {
-        if (error.why) bubble.querySelector(".why").textContent = error.why;
-        if (error.status === 409) body.set("force", "1"); // somebody else has just answered: once more means yes
-        if (error instanceof TypeError) offline(true);
+        const why = bubble.querySelector(".why");
+        if (error.status) {
+          answered(token);
+          if (error.status === 409) body.set("force", "1"); // somebody else has just answered: once more means yes
+          if (error.status === 422) body.delete("reply_to"); // once more goes without what cannot be quoted
+          keep((of === mode() && reply.value) || text, of); // words meant for the team stay among its drafts
+          localStorage.setItem(`${place}:tab`, mode());
+          why.textContent = error.why ?? why.dataset.broken;
+        } else {
+          offline(true);
+          why.textContent = list_of().some((one) => one.token === token) ? why.dataset.waits : why.dataset.broken;
+        }
         bubble.hidden = false;
         bubble.classList.add("bad");
         bubble.querySelector(".tick").hidden = true;
         bubble.querySelector(".trouble").hidden = false;
-        keep(reply.value || text);
         toEnd();
       }
+      underway.delete(token);
       sending -= 1;
       if (stale) refresh();
     });
   };
+  const show = (bubble, text, of, resend) => {
+    bubble.querySelector(".words").textContent = text;
+    bubble.classList.toggle("noted", of === "note");
+    bubble.querySelector("time").textContent = new Date().toLocaleTimeString("en-GB", zone).replace(":", ".");
+    bubble.querySelector(".trouble button").onclick = () => {
+      bubble.classList.remove("bad");
+      bubble.querySelector(".tick").hidden = false;
+      bubble.querySelector(".trouble").hidden = true;
+      reply.focus();
+      resend();
+    };
+  };
+  const stuck = new Map(); // token → its bubble on this page
+  /** Sends what has no answer, of this chat in its bubbles and of others unseen. */
+  const goOn = async () => {
+    for (const one of list_of()) {
+      if (underway.has(one.token)) continue;
+      if (Date.now() - one.at > OLD_MS) { answered(one.token); localStorage.setItem(`draft:${page.dataset.me}:${one.chat}:${one.of}`, one.text); continue; }
+      const body = new URLSearchParams(one.body);
+      body.set("csrf", composer.elements.csrf.value);
+      if (one.chat === composer.dataset.composer) {
+        const bubble = stuck.get(one.token)?.isConnected ? stuck.get(one.token) : $("pending").content.firstElementChild.cloneNode(true);
+        const resend = () => send(bubble, one.text, body, one.action, one.of);
+        if (!bubble.isConnected) { show(bubble, one.text, one.of, resend); $("end").before(bubble); stuck.set(one.token, bubble); }
+        bubble.querySelector(".trouble button").click();
+      } else {
+        underway.add(one.token);
+        try { await load(one.action, { method: "POST", body }); answered(one.token); } catch (error) { if (error.status) { answered(one.token); localStorage.setItem(`draft:${page.dataset.me}:${one.chat}:${one.of}`, one.text); } }
+        underway.delete(one.token);
+      }
+    }
+  };
+  connected = goOn;
+  goOn();
   reply.value ||= kept();
   let told;
   reply.addEventListener("input", () => {
@@ -366,17 +422,11 @@ if (composer) {
     if (!later) body.delete("send_at");
     else document.getElementById("later").hidePopover();
     const action = chosen ? composer.dataset.fileAction : composer.action;
-    const bubble = $("pending").content.firstElementChild.cloneNode(true);
-    bubble.querySelector(".words").textContent = [chosen?.name, text].filter(Boolean).join("\n");
-    bubble.classList.toggle("noted", mode() === "note");
-    bubble.querySelector("time").textContent = new Date().toLocaleTimeString("en-GB", zone).replace(":", ".");
-    bubble.querySelector(".trouble button").onclick = () => {
-      bubble.classList.remove("bad");
-      bubble.querySelector(".tick").hidden = false;
-      bubble.querySelector(".trouble").hidden = true;
-      reply.focus();
-      send(bubble, text, body, action);
-    };
+    const bubble = $("pending").content.firstElementChild.cloneNode(true), of = mode(), token = body.get("token");
+    const resend = () => send(bubble, text, body, action, of);
+    show(bubble, [chosen?.name, text].filter(Boolean).join("\n"), of, resend);
+    if (!chosen) put_list([...list_of(), { chat: composer.dataset.composer, action, body: body.toString(), text, of, token, at: Date.now() }]);
+    stuck.set(token, bubble);
     if (later) bubble.hidden = true;
     $("end").before(bubble);
     toEnd();
@@ -386,7 +436,7 @@ if (composer) {
     attach(null);
     answer(null);
     reply.focus();
-    send(bubble, text, body, action);
+    resend();
   });
 }
 

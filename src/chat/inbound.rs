@@ -130,7 +130,7 @@ pub enum Inbound {
     Call { id: String, party: Party, video: bool, at: Option<i64> },
     /// A vote: the whole selection each time.
     PollVote { poll: String, party: Party, options: Vec<String>, at: Option<i64> },
-    /// The customer writes or speaks just now (or has stopped): shown, never stored.
+    /// The customer writes or speaks just now (or has stopped): a line of the live log, no message.
     Typing { party: Party, doing: Doing },
     /// Nothing for us, and why: group, status, newsletter, broadcast, system, protocol, presence, unknown_event, …
     Ignored(&'static str),

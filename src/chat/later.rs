@@ -32,12 +32,12 @@ pub fn keep(tx: &Tx<'_>, reply: &Reply, send_at: i64, accounts: &[String]) -> Re
     }
     let text = reply::words(reply, accounts)?;
     let conversation = conversation::find(tx, reply.conversation_id)?.ok_or(ReplyError::NoSuchConversation)?;
-    reply::quoted(tx, reply)?;
     if let Some(token) = &reply.token
         && !reply::first_time(tx, token)?
     {
         return Ok(None);
     }
+    reply::quoted(tx, reply)?;
     tx.execute(
         "INSERT INTO later (conversation_id, text, user_id, at, send_at, media_id, reply_to) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         (conversation.id, text, user_id, tx.now_ms, send_at, reply.media_id, reply.reply_to),
@@ -105,7 +105,11 @@ pub fn send_due(tx: &Tx<'_>, accounts: &[String], limit: usize) -> Result<usize,
     })?;
     let due: Vec<(i64, Reply)> = rows.collect::<Result<_, _>>()?;
     let count = due.len();
-    for (id, reply) in due {
+    for (id, mut reply) in due {
+        // what it answers may have been taken back meanwhile: the words still go out
+        if reply::quoted(tx, &reply).is_err() {
+            reply.reply_to = None;
+        }
         let (conversation_id, user_id) = (reply.conversation_id, reply.user_id);
         let cause = match reply::send(tx, &reply, accounts) {
             Ok(_) => None,

@@ -19,8 +19,11 @@ const AGAIN_MS: i64 = 10 * 60_000;
 const NAMED: usize = 6;
 /// Calls looked at at once.
 const LOOK: i64 = 200;
-/// Up to which escalation the phones have heard.
+/// After a notice the next waits this long and tells all that came meanwhile, ms.
+const GATHER_MS: i64 = 20_000;
+/// Up to which escalation the team has heard, and when (process clock).
 const MARK: &str = "noticed_escalation";
+const TOLD_AT: &str = "noticed_at";
 
 /// Who hears of it, and in what words.
 pub struct To {
@@ -45,20 +48,32 @@ struct Call {
     reason: String,
 }
 
-fn mark(connection: &Connection) -> Result<Option<i64>, StoreError> {
-    Ok(connection.prepare_cached("SELECT value FROM meta WHERE key = ?1")?.query_row([MARK], |row| row.get(0)).optional()?)
+fn kept(connection: &Connection, key: &str) -> Result<Option<i64>, StoreError> {
+    Ok(connection.prepare_cached("SELECT value FROM meta WHERE key = ?1")?.query_row([key], |row| row.get(0)).optional()?)
 }
 
-/// Whether there is anything the phones have not heard of.
-pub fn is_behind(connection: &Connection) -> Result<bool, StoreError> {
+/// Whether there is anything to tell now.
+pub fn is_due(connection: &Connection, process_ms: i64) -> Result<bool, StoreError> {
     let newest: i64 = connection.prepare_cached("SELECT ifnull(max(id), 0) FROM escalation")?.query_row([], |row| row.get(0))?;
-    Ok(mark(connection)? != Some(newest))
+    let waits = kept(connection, TOLD_AT)?.is_some_and(|at| (0..GATHER_MS).contains(&(process_ms - at)));
+    Ok(!waits && kept(connection, MARK)? != Some(newest))
 }
 
-/// Tells the phones what is new. The first time, or after the phones were switched on, what lies behind is not news.
-pub fn tell(tx: &Tx<'_>, to: &To, was_on: bool) -> Result<(), StoreError> {
+/// Nobody wants notices: what is raised from here on is no news for whoever wants them later.
+pub fn forget(tx: &Tx<'_>) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM meta WHERE key IN (?1, ?2)", [MARK, TOLD_AT])?;
+    Ok(())
+}
+
+/// Whether notices were wanted at the last look.
+pub fn was_on(connection: &Connection) -> Result<bool, StoreError> {
+    Ok(kept(connection, MARK)?.is_some())
+}
+
+/// Tells the team what is new. The first time what lies behind is not news.
+pub fn tell(tx: &Tx<'_>, to: &To) -> Result<(), StoreError> {
     let newest: i64 = tx.query_row("SELECT ifnull(max(id), 0) FROM escalation", [], |row| row.get(0))?;
-    let from = mark(tx)?.filter(|_| was_on).unwrap_or(newest);
+    let from = kept(tx, MARK)?.unwrap_or(newest);
     let own: Vec<i64> = to.phones.iter().filter_map(|phone| identity::of_phone(tx, phone).transpose()).collect::<Result<_, _>>()?;
     let mut by_channel: BTreeMap<i64, Vec<Call>> = BTreeMap::new();
     for call in calls(tx, from)?.into_iter().filter(|call| !own.contains(&call.contact_id)) {
@@ -83,7 +98,12 @@ pub fn tell(tx: &Tx<'_>, to: &To, was_on: bool) -> Result<(), StoreError> {
             outbox::say(tx, &conversation, Author::User(None), &text, Priority::Person)?;
         }
     }
-    tx.execute("INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value", (MARK, newest))?;
+    keep(tx, MARK, newest)?;
+    if by_channel.is_empty() { Ok(()) } else { keep(tx, TOLD_AT, tx.process_ms) }
+}
+
+fn keep(tx: &Tx<'_>, key: &str, value: i64) -> Result<(), StoreError> {
+    tx.execute("INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value", (key, value))?;
     Ok(())
 }
 
@@ -91,7 +111,7 @@ pub fn tell(tx: &Tx<'_>, to: &To, was_on: bool) -> Result<(), StoreError> {
 fn calls(tx: &Tx<'_>, from: i64) -> Result<Vec<Call>, StoreError> {
     let mut query = tx.prepare_cached(
         "SELECT e.conversation_id, v.channel_id, v.contact_id, c.name, (SELECT value FROM identity i WHERE i.contact_id = c.id AND i.kind = 'phone' LIMIT 1), e.reason
-         FROM escalation e JOIN conversation v ON v.id = e.conversation_id JOIN contact c ON c.id = v.contact_id
+         FROM escalation e JOIN conversation v ON v.id = e.conversation_id JOIN contact c ON c.id = v.contact_id JOIN channel h ON h.id = v.channel_id AND h.kind <> 'simulator'
          WHERE e.id > ?1 AND e.resolved_at IS NULL
            AND NOT EXISTS (SELECT 1 FROM escalation o WHERE o.conversation_id = e.conversation_id AND o.id <= ?1 AND o.resolved_at IS NULL AND o.at > e.at - ?2)
          ORDER BY e.id LIMIT ?3",

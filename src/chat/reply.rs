@@ -78,12 +78,12 @@ pub fn words<'a>(reply: &'a Reply, accounts: &[String]) -> Result<&'a str, Reply
 pub fn send(tx: &Tx<'_>, reply: &Reply, accounts: &[String]) -> Result<Option<i64>, ReplyError> {
     let text = words(reply, accounts)?;
     let conversation = conversation::find(tx, reply.conversation_id)?.ok_or(ReplyError::NoSuchConversation)?;
-    let quoted = quoted(tx, reply)?;
     if let Some(token) = &reply.token
         && !first_time(tx, token)?
     {
         return Ok(None);
     }
+    let quoted = quoted(tx, reply)?;
     let crosses = match reply.written_at {
         Some(at) => conversation::asked_since(tx, conversation.id, at)?,
         None => false,

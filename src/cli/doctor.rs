@@ -263,7 +263,7 @@ fn whatsapp(settings: &Settings) -> Vec<Check> {
                 checks.push(check(
                     "webhook set",
                     if set { Verdict::Ok } else { Verdict::Warning },
-                    if set { "the session calls our webhook" } else { "the session does not call our webhook; press Connect on the WhatsApp page" },
+                    if set { "the session calls our webhook" } else { "the session does not call our webhook with all it should tell; press Connect on the WhatsApp page" },
                 ));
             }
         }

@@ -59,6 +59,12 @@ pub fn known(connection: &Connection, channel_id: i64, party: &Party) -> Result<
     }
 }
 
+/// Whether a phone is not somebody else's: the contact's own, or he has none we know of.
+pub fn is_of(connection: &Connection, contact_id: i64, phone: &crate::kernel::phone::Phone) -> Result<bool, StoreError> {
+    let known: Vec<(String, String)> = of_contact(connection, contact_id)?.into_iter().filter(|(kind, _)| kind == "phone").collect();
+    Ok(known.is_empty() || known.iter().any(|(_, value)| value == phone.as_str()))
+}
+
 /// Who a personal chat of a number belongs to, if we know him.
 pub fn of_chat(connection: &Connection, channel_id: i64, chat_id: &str) -> Result<Option<i64>, StoreError> {
     match chat_id.split_once('@') {

@@ -70,7 +70,9 @@ pub fn audience(connection: &Connection, kind: &str, conversation_id: Option<i64
             Some(user) => (vec![user], "push-asked"),
             None => (those("SELECT id FROM user WHERE role IN ('cs', 'sales_admin') AND away_at IS NULL AND disabled_at IS NULL")?, "push-asked"),
         },
-        ("alert", "whatsapp_down" | "gateway_down" | "backup_failed" | "mail_failed") => (those("SELECT id FROM user WHERE role = 'system_admin' AND disabled_at IS NULL")?, "push-trouble"),
+        ("alert", "whatsapp_down" | "gateway_down" | "backup_failed" | "mail_failed") => {
+            (those("SELECT id FROM user WHERE role = 'system_admin' AND disabled_at IS NULL")?, "push-trouble")
+        }
         _ => return Ok(None),
     };
     Ok(Some(who).filter(|(users, _)| !users.is_empty()))

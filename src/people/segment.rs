@@ -2,6 +2,7 @@
 //! `"Grade A" and not Closing, added < 30 days` or `(Grade A or Grade B) and phase:interest`.
 
 use super::label;
+use crate::chat::inbox::Scope;
 use crate::db::StoreError;
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, params_from_iter};
@@ -431,9 +432,11 @@ fn compile(connection: &Connection, text: &str, now_ms: i64) -> Result<(String, 
 }
 
 /// How many contacts are meant, and how many of them want no more messages.
-pub fn count(connection: &Connection, text: &str, now_ms: i64) -> Result<(i64, i64), SegmentError> {
-    let (sql, params) = compile(connection, text, now_ms)?;
-    let sql = format!("SELECT count(*), ifnull(sum(c.opted_out_at IS NOT NULL), 0) FROM ({sql}) s JOIN contact c ON c.id = s.contact_id AND c.merged_into IS NULL")
+pub fn count(connection: &Connection, text: &str, scope: &Scope, now_ms: i64) -> Result<(i64, i64), SegmentError> {
+    let (sql, mut params) = compile(connection, text, now_ms)?;
+    params.push(scope.actor().map_or(Sql::Null, |actor| Sql::from(actor.to_owned())));
+    let seen = scope.contact_sql("c.id", &format!("?{}", params.len()));
+    let sql = format!("SELECT count(*), ifnull(sum(c.opted_out_at IS NOT NULL), 0) FROM ({sql}) s JOIN contact c ON c.id = s.contact_id AND c.merged_into IS NULL AND {seen}")
         .replace("SELECT id FROM contact", "SELECT id AS contact_id FROM contact");
     Ok(connection.prepare(&sql)?.query_row(params_from_iter(params), |row| Ok((row.get(0)?, row.get(1)?)))?)
 }

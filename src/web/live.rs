@@ -84,10 +84,9 @@ struct Said {
 async fn feed(app: &Arc<App>, mut socket: WebSocket, after: Option<i64>, mut caller: Caller, headers: &HeaderMap, here: u64) -> Result<(), axum::Error> {
     let mut live = app.live.subscribe(); // before reading the store, so that nothing falls between
     let mut stop = app.stop.subscribe();
-    let mut seq = match after {
-        Some(seq) => seq,
-        None => app.store.read(event::last_seq).await.unwrap_or(0),
-    };
+    // a number from before a restore lies ahead of the log: everything from now on is news to such a page
+    let newest = app.store.read(event::last_seq).await.unwrap_or(0);
+    let mut seq = after.filter(|seq| *seq <= newest).unwrap_or(newest);
     catch_up(app, &mut socket, &mut seq, &caller).await?;
     let mut ping = tokio::time::interval(PING);
     let (mut since, mut said_so_far) = (tokio::time::Instant::now(), 0);

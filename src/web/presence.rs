@@ -7,6 +7,7 @@ use crate::chat::conversation;
 use crate::db::StoreError;
 use crate::people::user;
 use crate::wire::waha_api::Waha;
+use crate::worker::senders::Senders;
 use serde::Serialize;
 use serde_json::json;
 use std::collections::HashMap;
@@ -20,9 +21,9 @@ const OFFLINE_AFTER: Duration = Duration::from_secs(20);
 
 /// A gateway forgets who watches; it is asked again after this.
 const WATCH_AGAIN: Duration = Duration::from_secs(600);
-/// Chats asked about within that time: nobody opens more by hand, and a gateway that hangs holds no more threads.
+/// Chats asked about within that time: nobody opens more by hand.
 const MOST_WATCHED: usize = 100;
-const WATCH_TIMEOUT: Duration = Duration::from_secs(10);
+const WATCH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What one socket told of its page.
 #[derive(Clone, Debug)]
@@ -51,6 +52,16 @@ pub struct Presence {
     sockets: Mutex<(u64, HashMap<u64, Here>)>,
     /// Chats whose customer's typing the gateway was asked to tell, and when.
     watched: Mutex<HashMap<i64, Instant>>,
+    /// The hand that asks: one, so that a gateway that hangs holds up no reader of the store.
+    watcher: Watcher,
+}
+
+struct Watcher(Senders);
+
+impl Default for Watcher {
+    fn default() -> Self {
+        Self(Senders::of(1))
+    }
 }
 
 impl Presence {
@@ -120,7 +131,8 @@ impl Presence {
     /// no person.
     fn watch_typing(&self, app: &Arc<App>, chat: i64) {
         let settings = app.settings();
-        if settings.text("whatsapp.provider") != "waha" || settings.text("waha.url").is_empty() {
+        let is_down = app.lines.lock().unwrap_or_else(PoisonError::into_inner).values().any(|line| line.open);
+        if settings.text("whatsapp.provider") != "waha" || settings.text("waha.url").is_empty() || is_down {
             return;
         }
         {
@@ -132,14 +144,14 @@ impl Presence {
             watched.insert(chat, Instant::now());
         }
         let app = Arc::clone(app);
-        tokio::task::spawn_blocking(move || {
+        self.watcher.0.run(Box::new(move || {
             let found = app.store.read_blocking(|connection| conversation::address(connection, chat));
             let Ok(Some((session, chat_id))) = found else { return }; // gone, or the phone simulator
             let waha = Waha::new(app.http.clone(), settings.text("waha.url"), settings.text("waha.api_key"), &session, WATCH_TIMEOUT);
             if let Err(error) = waha.watch_typing(&chat_id) {
                 tracing::debug!(%error, "the gateway will not tell who types");
             }
-        });
+        }));
     }
 
     /// Whether somebody has a socket.

@@ -67,8 +67,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/metrics", get(api::health::metrics))
         .route("/openapi.json", get(api::openapi::document))
         .route("/c/{code}", get(api::short_link::follow));
-    let pages =
-        super::pages::router(Arc::clone(&app)).fallback(super::pages::not_found).layer(axum::middleware::from_fn_with_state(Arc::clone(&app), super::pages::in_readers_words));
+    let pages = super::pages::router(Arc::clone(&app));
     let rest = api.merge(open).merge(pages).route("/live", get(live::open)).layer(middleware::from_fn_with_state(Arc::clone(&app), guard));
     // the hot path: no layers, it keeps the same rules by itself
     Router::new().route("/api/whatsapp/webhook", post(api::webhook::receive).fallback(wrong_method)).merge(rest).with_state(app)

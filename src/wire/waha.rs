@@ -492,7 +492,7 @@ fn label_chat(payload: &Value, added: bool, at: Option<i64>) -> Result<Inbound, 
     Ok(Inbound::LabelChat { label_id, name: payload["label"]["name"].as_str().and_then(text::clean_name), party: party(chat, &payload["_data"], false), added, at })
 }
 
-/// Who is online is nothing for us; who types is.
+/// Who types; who is online only ends it.
 fn presence(payload: &Value) -> Result<Inbound, Unreadable> {
     let chat = payload["id"].as_str().ok_or(Unreadable::ChatIdMissing)?;
     if let Chat::Ignored(reason) = kind_of_chat(chat) {
@@ -501,7 +501,8 @@ fn presence(payload: &Value) -> Result<Inbound, Unreadable> {
     let doing = payload["presences"].as_array().into_iter().flatten().find_map(|one| match one["lastKnownPresence"].as_str() {
         Some("typing") => Some(Doing::Typing),
         Some("recording") => Some(Doing::Recording),
-        Some("paused" | "offline") => Some(Doing::Paused),
+        // engines without a pause of their own say that somebody is there, or no longer
+        Some("paused" | "online" | "offline") => Some(Doing::Paused),
         _ => None,
     });
     Ok(doing.map_or(Inbound::Ignored("presence"), |doing| Inbound::Typing { party: party(chat, &payload["_data"], false), doing }))

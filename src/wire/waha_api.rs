@@ -239,7 +239,13 @@ impl Waha {
         match self.session_state()? {
             None => drop(self.ask("POST", "/api/sessions", Some(&json!({"name": self.session, "start": true, "config": config})))?),
             Some(state) => {
-                if !has_webhook(&state, webhook_url) || !has_events(&state, &config) {
+                if !has_webhook(&state, webhook_url) {
+                    // other hooks of the session stay
+                    let mut config = config.clone();
+                    let others = state["config"]["webhooks"].as_array().into_iter().flatten().filter(|hook| hook["url"].as_str() != Some(webhook_url)).cloned();
+                    if let Some(hooks) = config["webhooks"].as_array_mut() {
+                        hooks.extend(others);
+                    }
                     self.ask("PUT", &format!("/api/sessions/{}", self.session), Some(&json!({"name": self.session, "config": config})))?;
                 }
                 if matches!(state["status"].as_str(), Some("STOPPED" | "FAILED") | None) {
@@ -387,15 +393,12 @@ impl Waha {
     }
 }
 
-/// Whether a session's configuration holds our webhook.
+/// Whether a session calls our webhook, with everything we want to hear.
 pub fn has_webhook(state: &Value, webhook_url: &str) -> bool {
-    state["config"]["webhooks"].as_array().into_iter().flatten().any(|hook| hook["url"].as_str() == Some(webhook_url))
-}
-
-/// Whether a session's webhook tells everything we want to hear.
-fn has_events(state: &Value, wanted: &Value) -> bool {
-    let told: Vec<&Value> = state["config"]["webhooks"].as_array().into_iter().flatten().flat_map(|hook| hook["events"].as_array().into_iter().flatten()).collect();
-    wanted["webhooks"][0]["events"].as_array().into_iter().flatten().all(|event| told.contains(&event))
+    let wanted = Waha::wanted_config(webhook_url, "");
+    let told = |hook: &Value, event: &Value| hook["events"].as_array().into_iter().flatten().any(|known| known == event);
+    let mut hooks = state["config"]["webhooks"].as_array().into_iter().flatten();
+    hooks.any(|hook| hook["url"].as_str() == Some(webhook_url) && wanted["webhooks"][0]["events"].as_array().into_iter().flatten().all(|event| told(hook, event)))
 }
 
 /// The gateway's sentence, without the echo of our own request that WAHA puts into its errors.

@@ -513,9 +513,8 @@ fn claim(tx: &Tx<'_>, app: &App, plan: &Plan) -> Result<Work, StoreError> {
         if newer && quiet_ms > 0 && item.attempts == 0 && item.by_bot && turn::supersede(tx, item.conversation_id, item.message_id, quiet_ms)? {
             continue;
         }
-        if !item.answered_us
-            && let Some((until, cause)) = first_contact_waits(tx, plan)?
-        {
+        let is_first = !item.answered_us && !is_own(plan, &item);
+        if is_first && let Some((until, cause)) = first_contact_waits(tx, plan)? {
             outbox::postpone(tx, item.id, until, cause)?;
             continue;
         }
@@ -544,7 +543,7 @@ fn claim(tx: &Tx<'_>, app: &App, plan: &Plan) -> Result<Work, StoreError> {
         if !outbox::claim(tx, &item, minted.as_deref(), changed.as_deref())? {
             continue;
         }
-        if !item.answered_us {
+        if is_first {
             tx.count("first_contacts", 1);
         }
         let outbound = Outbound {
@@ -559,6 +558,12 @@ fn claim(tx: &Tx<'_>, app: &App, plan: &Plan) -> Result<Work, StoreError> {
         work.sends.push((item, outbound));
     }
     Ok(work)
+}
+
+/// Whether it goes to a phone of the team: nobody we would write to first.
+fn is_own(plan: &Plan, item: &Item) -> bool {
+    let digits = item.chat_id.split('@').next().unwrap_or("");
+    plan.settings.phones("notify.whatsapp").iter().any(|phone| phone.as_str() == digits)
 }
 
 /// The words as of now; `Ok(None)` when what they speak of is gone.

@@ -28,14 +28,13 @@ pub fn run(app: &Arc<App>) {
     let (mut minute, mut gateway) = (long_ago, long_ago);
     let mut watch = reconcile::Watch::default();
     let (mut seen, mut wall_ms) = (0, app.now_ms());
-    let mut noticing = team(app).is_some();
     while !app.is_stopping() {
         match app.refresh_settings() {
             Ok(true) => gateway = long_ago, // perhaps another gateway
             Ok(false) => {}
             Err(error) => tracing::debug!(%error, "settings were not read"),
         }
-        if let Err(error) = at_once(app, &mut seen, &mut noticing) {
+        if let Err(error) = at_once(app, &mut seen) {
             tracing::debug!(%error, "dealing waits for the store");
         }
         // a wall clock that was set forward makes due what was not
@@ -56,8 +55,8 @@ pub fn run(app: &Arc<App>) {
 }
 
 /// What must not wait for the minute: chats are dealt, replies go out at their time, put-off chats come back, the team's phones
-/// hear who calls for a person, words become findable. `noticing`: phones were given at the last look.
-fn at_once(app: &App, seen: &mut u64, noticing: &mut bool) -> Result<(), StoreError> {
+/// hear who calls for a person, words become findable.
+fn at_once(app: &App, seen: &mut u64) -> Result<(), StoreError> {
     let settings = app.settings();
     let mode = Mode::parse(settings.text("assign.mode"));
     let now = app.now_ms();
@@ -85,12 +84,10 @@ fn at_once(app: &App, seen: &mut u64, noticing: &mut bool) -> Result<(), StoreEr
             conversation::wake_snoozed(tx, 200)
         })?;
     }
-    let team = team(app);
-    let was_on = std::mem::replace(noticing, team.is_some());
-    if let Some(to) = team
-        && app.store.read_blocking(notice::is_behind)?
-    {
-        app.store.write_blocking(move |tx| notice::tell(tx, &to, was_on))?;
+    match team(app) {
+        Some(to) if app.store.read_blocking(|connection| notice::is_due(connection, app.store.clock.process_ms()))? => app.store.write_blocking(move |tx| notice::tell(tx, &to))?,
+        None if app.store.read_blocking(notice::was_on)? => app.store.write_blocking(notice::forget)?,
+        _ => {}
     }
     // words wait for a quiet moment: deliveries, turns and sends come first
     let done = app.counters.done();

@@ -254,6 +254,7 @@ fn the_inbox_is_worked_by_hand() {
         click("[data-send]");
         app.wait("the reply", Duration::from_secs(10), |app| app.waha.delivered().iter().any(|line| line.contains("Halo Bu Uji, dengan")));
         // one message answered by name, after another one was chosen and let go
+        browser.wait("a button that can be seen", "document.querySelector('#bubbles [data-quote]').checkVisibility()");
         click("#bubbles [data-quote]");
         browser.wait("the quote", "document.querySelector('[data-quoted]').textContent.includes('UMR_APR_2030_HEMAT')");
         click("[data-quoted] button");
@@ -269,6 +270,27 @@ fn the_inbox_is_worked_by_hand() {
         app.wait("the quote at WhatsApp", Duration::from_secs(10), |app| {
             app.waha.memory().sent.iter().any(|sent| sent.reply_to.as_deref() == Some("false_6281200000001@c.us_HD1"))
         });
+        // out of reach: what was sent waits and goes out by itself, once, and a note stays a note
+        let reach = |is: bool| browser.of("POST", "/chromium/network_conditions", json!({"network_conditions": {"offline": !is, "latency": 0, "throughput": 50_000_000}}));
+        reach(false);
+        type_in("dari dalam terowongan");
+        click("[data-send]");
+        browser.wait("that it waits", "[...document.querySelectorAll('.bubble.bad .why')].some((why) => why.textContent.startsWith('Belum terkirim. Dikirim sendiri'))");
+        reach(true);
+        app.wait("the reply from the tunnel", Duration::from_secs(30), |app| app.waha.delivered().iter().any(|line| line.contains("dari dalam terowongan")));
+        browser.wait("no bubble in trouble", "!document.querySelector('.bubble.bad')");
+        browser.of("POST", "/se/log", json!({"type": "browser"})); // what it said of the dead line
+        // a page that is left before the answer: no draft of what was sent, and not twice
+        browser.js("localStorage.clear()");
+        type_in("sebelum pindah halaman");
+        browser.js("document.querySelector('[data-send]').click(); location.href = '/chats/conv_2'");
+        browser.wait("the other chat", "location.pathname.endsWith('conv_2') && document.readyState === 'complete'");
+        browser.go(&format!("{}/chats/conv_1", app.address));
+        app.wait("the reply", Duration::from_secs(15), |app| app.waha.delivered().iter().any(|line| line.contains("sebelum pindah halaman")));
+        browser.wait(
+            "nothing left over",
+            "!localStorage.getItem(Object.keys(localStorage).find((key) => key.startsWith('pending:')) ?? '-') && document.querySelector('#reply').value === ''",
+        );
         // the customer types: seen in the list and under the name, until the message is there
         let types = |state: &str| app.webhook("presence.update", json!({"id": "6281200000001@c.us", "presences": [{"lastKnownPresence": state}]}));
         types("typing");
@@ -302,6 +324,9 @@ fn the_inbox_is_worked_by_hand() {
         click("#chat-rows a[id^=hit]");
         browser.wait("the place", "document.querySelector('#found')");
         browser.looks_right(&format!("{width} a hit"));
+        for once in ["dari dalam terowongan", "sebelum pindah halaman"] {
+            assert_eq!(app.waha.delivered().iter().filter(|line| line.contains(once)).count(), 1, "{once}");
+        }
         assert!(
             !app.waha.delivered().iter().any(|line| line.contains("tahan dua kursi") || line.contains("jangan sampai") || line.contains("besok kami")),
             "{:?}",

@@ -322,3 +322,20 @@ fn the_bots_rooms_write_what_their_forms_say() {
     assert_eq!(me.post(&app, "/queue/unread/1/discard", &[]).0, 303);
     assert_eq!(app.export("quarantine").len(), 0);
 }
+
+#[test]
+fn a_notice_can_be_read_also_packed_and_in_the_readers_language() {
+    let app = Kafilah::start();
+    let page = Browserless::login(&app, EMAIL, PASSWORD);
+    let get = |packed: &str| app.call("GET", "/chats/conv_999", &[("cookie", &format!("kafilah={}", page.cookie)), ("accept-encoding", packed)], None);
+    let plain = String::from_utf8(get("identity").body).unwrap();
+    let packed = get("gzip");
+    let unpacked = match packed.body.starts_with(&[0x1f, 0x8b]) {
+        true => std::io::read_to_string(flate2::read::GzDecoder::new(&packed.body[..])).unwrap(),
+        false => String::from_utf8(packed.body).unwrap(),
+    };
+    assert_eq!((packed.status, unpacked.as_str()), (404, plain.as_str()));
+    assert!(plain.contains("Tidak ditemukan"));
+    assert_eq!(page.post(&app, "/profile", &[("name", "pemilik"), ("language", "en"), ("theme", "dark")]).0, 303);
+    assert!(String::from_utf8(get("identity").body).unwrap().contains("Not found"));
+}

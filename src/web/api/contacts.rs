@@ -134,9 +134,9 @@ pub struct Expression {
 }
 
 /// `GET /api/segments/count?expr=`: how many contacts an expression over labels means.
-pub async fn count(State(app): State<Arc<App>>, Query(asked): Query<Expression>) -> Result<Json<Value>, ApiError> {
+pub async fn count(State(app): State<Arc<App>>, caller: Caller, Query(asked): Query<Expression>) -> Result<Json<Value>, ApiError> {
     let expr = asked.expr.ok_or_else(|| ApiError::field("expr", "expr: is missing"))?;
-    let (now_ms, text) = (app.now_ms(), expr.clone());
-    let (count, opted_out) = app.store.read(move |connection| segment::count(connection, &text, now_ms)).await?;
+    let (now_ms, text, scope) = (app.now_ms(), expr.clone(), caller.scope(&app));
+    let (count, opted_out) = app.store.read(move |connection| segment::count(connection, &text, &scope, now_ms)).await?;
     Ok(Json(json!({"count": count, "opted_out": opted_out, "expr": expr})))
 }

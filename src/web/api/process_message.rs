@@ -14,6 +14,7 @@ use crate::chat::phase::Phase;
 use crate::chat::turn::{self, Decision, Delivery, Heard};
 use crate::kernel::ids;
 use crate::kernel::phone::Phone;
+use crate::people::identity;
 use crate::web::error::ApiError;
 use crate::worker::turns::{self, Known};
 use axum::Json;
@@ -59,10 +60,10 @@ pub async fn post(State(app): State<Arc<App>>, caller: Caller, JsonBody(body): J
         Some(text) => Some(Phone::parse(text).ok_or_else(|| ApiError::field("phone", "phone: a number such as 6281234567890"))?),
         None => None,
     };
-    if body.dry_run { dry_run(app, body).await } else { record(app, body, phone).await }
+    if body.dry_run { dry_run(app, body, phone).await } else { record(app, body, phone).await }
 }
 
-async fn dry_run(app: Arc<App>, body: Body) -> Result<Json<Value>, ApiError> {
+async fn dry_run(app: Arc<App>, body: Body, phone: Option<Phone>) -> Result<Json<Value>, ApiError> {
     let reading = Arc::clone(&app);
     let (context, conversation_id) = app
         .store
@@ -72,6 +73,8 @@ async fn dry_run(app: Arc<App>, body: Body) -> Result<Json<Value>, ApiError> {
                 Some(id) => conversation::find(connection, id)?,
                 None => None,
             };
+            // another customer's chat is none of this caller's: the message is read as a stranger's
+            let known = known.filter(|known| phone.as_ref().is_none_or(|phone| identity::is_of(connection, known.contact_id, phone).unwrap_or(false)));
             let met_before = known.is_some() || body.context_code.is_some() || body.current_phase.as_deref().is_some_and(|phase| phase != "leads");
             let mut conversation = known.unwrap_or_default();
             if let Some(phase) = &body.current_phase {
@@ -103,6 +106,11 @@ async fn record(app: Arc<App>, body: Body, phone: Option<Phone>) -> Result<Json<
                 Some(id) => Some(conversation::find(tx, id)?.ok_or_else(|| ApiError::not_found("the conversation"))?),
                 None => None,
             };
+            if let (Some(known), Some(phone)) = (&known, &phone)
+                && !identity::is_of(tx, known.contact_id, phone)?
+            {
+                return Err(ApiError::new(409, "other_contact", "this conversation is with another phone").about("phone"));
+            }
             let (party, session) = address(tx, known.as_ref(), phone.as_ref(), &session)?;
             let wa_id = format!("API{}", ids::hex(&ids::random::<10>()).to_uppercase());
             let heard = inbound::Message {

@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::chat::assignment::{self, AssignError, Holder};
 use crate::chat::inbox::{self, Filter, Tab};
 use crate::chat::note::{self, NoteError};
-use crate::chat::reply::{Reply, ReplyError};
+use crate::chat::reply::{self, Reply, ReplyError};
 use crate::chat::thread::{self, Bubble};
 use crate::chat::{canned, conversation, escalation, handover, later, promise};
 use crate::db::{StoreError, event};
@@ -323,7 +323,12 @@ pub async fn send(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Pat
     let text = form.text.replace("\r\n", "\n");
     let actor = visitor.actor();
     if form.mode.as_deref() == Some("note") {
-        return match app.store.write(move |tx| note::add(tx, id, &text, &actor)).await {
+        let token = form.token.filter(|token| token.len() <= 64).map(|token| format!("{actor}:{token}"));
+        let kept = app.store.write(move |tx| match &token {
+            Some(token) if !reply::first_time(tx, token).map_err(NoteError::Db)? => Ok(None),
+            _ => note::add(tx, id, &text, &actor).map(Some),
+        });
+        return match kept.await {
             Ok(_) | Err(NoteError::BadText) => Ok(back(id, form.qs.as_deref(), "")),
             Err(NoteError::NoSuchConversation) => Err(Refusal::NotFound),
             Err(NoteError::Db(error)) => Err(error.into()),

@@ -63,7 +63,7 @@ pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap, Query(query):
                 (Some(text), _) => search::contacts(connection, text, &scope, PAGE)?,
                 (None, Some(expr)) => match segment::members(connection, expr, now_ms, after.unwrap_or(0), PAGE) {
                     Ok(ids) => {
-                        count = segment::count(connection, expr, now_ms).map_or(Value::Null, |(count, _)| json!(count));
+                        count = segment::count(connection, expr, &scope, now_ms).map_or(Value::Null, |(count, _)| json!(count));
                         ids
                     }
                     Err(SegmentError::Db(error)) => return Err(error),

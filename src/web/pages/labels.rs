@@ -38,7 +38,7 @@ async fn page(app: &Arc<App>, visitor: &super::Visitor, status: u16, query: Labe
                 history.retain(|(_, event)| contact::seen_by(connection, event.contact_id, &scope).unwrap_or(false));
             }
             let segment = match &expr {
-                Some(expr) => match segment::count(connection, expr, now_ms) {
+                Some(expr) => match segment::count(connection, expr, &scope, now_ms) {
                     Ok((count, opted_out)) => json!({"expr": expr, "count": count, "opted_out": opted_out}),
                     Err(SegmentError::Db(error)) => return Err(error),
                     Err(SegmentError::NoSuchLabel(name)) => json!({"expr": expr, "unknown": name}),

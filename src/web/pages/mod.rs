@@ -46,7 +46,7 @@ use std::sync::Arc;
 use tower_http::compression::CompressionLayer;
 
 /// All pages. Reading needs `Action::View` unless the handler asks for more.
-pub fn router(_: Arc<App>) -> Router<Arc<App>> {
+pub fn router(app: Arc<App>) -> Router<Arc<App>> {
     let uploads = Router::new().route("/packages/{code}/media", post(packages::upload)).layer(DefaultBodyLimit::max(packages::MAX_UPLOAD));
     let lists = Router::new().route("/contacts/import", get(contacts::import_form).post(contacts::import)).layer(DefaultBodyLimit::max(contacts::MAX_LIST));
     let files = Router::new()
@@ -123,6 +123,9 @@ pub fn router(_: Arc<App>) -> Router<Arc<App>> {
         .merge(uploads)
         .merge(files)
         .merge(lists)
+        .fallback(not_found)
+        // inside of the compression: a notice said again must not wear the headers of the first
+        .layer(axum::middleware::from_fn_with_state(app, in_readers_words))
         .layer(CompressionLayer::new().gzip(true))
         .route("/sw.js", get(files::service_worker))
         .route("/manifest.webmanifest", get(files::manifest))
