@@ -43,8 +43,8 @@ const GRAVE: &[&str] = &["opt_out", "ask_human", "complaint", "cancel_refund", "
 /// Decides what the bot says and does about everything heard since its last turn, or says what it must ask first.
 pub fn decide(context: &TurnContext) -> Step {
     let read = Reading::of(context);
-    // a keyword is a keyword, unless something graver is meant beyond doubt
-    let grave = read.scan != Scan::default() || GRAVE.iter().any(|intent| read.surely(intent));
+    // a keyword is a keyword, unless more is said and something graver is meant beyond doubt
+    let grave = read.scan != Scan::default() || (GRAVE.iter().any(|intent| read.surely(intent)) && !flow::is_bare_choice(context, &read));
     let stepped = if grave { None } else { flow::step(context, &read) };
     if let Some(Stepped { outcome, place }) = stepped {
         let by = By { who: "flow", place, ..By::rule("flow") };
@@ -95,11 +95,18 @@ fn lead(hits: &[Hit], least: f64) -> Option<&Hit> {
     (best.score - next >= LEAD).then_some(best)
 }
 
+/// Below this a reading is a guess: the model may know better, and a polite nod to noise is none.
+const GUESS: f64 = 0.4;
+
 fn from_rows(context: &TurnContext, read: Reading, asked: Asked) -> Step {
+    let is_guess = read.confidence() < GUESS && read.scan == Scan::default() && !read.slots_said && !read.text.trim().is_empty();
+    let may_ask = context.may_ask && context.prompt.is_some() && !read.text.trim().is_empty();
     match first(THEN, context, &read) {
         // out of scope is a guess of last resort: the model may know better than to send the customer away
-        Some((rule, outcome)) if rule != "out_of_scope" || !context.may_ask => done(context, read, By::rule(rule), outcome),
-        _ if context.may_ask && context.prompt.is_some() && !read.text.trim().is_empty() => ask_model(context, read, asked),
+        Some((rule, _)) if may_ask && (rule == "out_of_scope" || is_guess) => ask_model(context, read, asked),
+        Some(("thanks", _)) if is_guess && !read.understood.affirms => without_model(context, read, asked, Reason::ComplexQuestion, None),
+        Some((rule, outcome)) => done(context, read, By::rule(rule), outcome),
+        _ if may_ask => ask_model(context, read, asked),
         _ => without_model(context, read, asked, Reason::ComplexQuestion, None),
     }
 }

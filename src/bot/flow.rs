@@ -140,6 +140,18 @@ fn says(spoken: &[String], node: &Node) -> bool {
     })
 }
 
+/// Whether the message is nothing but a keyword or title that leads on from where the conversation stands.
+pub fn is_bare_choice(context: &TurnContext, read: &Reading) -> bool {
+    let parent = context.place.as_ref().map(|place| (place.flow.as_str(), Some(place.node.as_str())));
+    let spoken = folded(&read.last_text);
+    let open = |flow: &&Flow, node: &&Node| match parent {
+        Some((key, parent)) => flow.key == key && node.parent.as_deref() == parent,
+        None => node.parent.is_none(),
+    };
+    let named = |node: &Node| node.keywords.iter().chain([&node.title]).any(|keyword| folded(keyword) == spoken);
+    !spoken.is_empty() && context.flows.iter().any(|flow| flow.nodes.iter().any(|node| open(&flow, &node) && named(node)))
+}
+
 /// The step a published flow takes on what was heard, if one is active or begins.
 pub fn step(context: &TurnContext, read: &Reading) -> Option<Stepped> {
     if context.flows.is_empty() || read.text.trim().is_empty() {

@@ -253,6 +253,62 @@ fn is_fact(figure: &Figure, subject: Option<&PackageFacts>, facts: &Facts) -> bo
 ///
 /// A run of digits counts as an account when a word about paying stands within reach; phones and amounts do not.
 pub fn foreign_accounts(text: &str, own: &[String]) -> Vec<String> {
+    let mut found = accounts_in(text, own);
+    let plain = digits_plain(text);
+    if found.is_empty() && plain != text {
+        found = accounts_in(&plain, own);
+    }
+    found
+}
+
+/// Digits as figures: said one by one ("satu dua tiga"), parted ("1 2 3") or with letters that look like them ("7l2O").
+fn digits_plain(text: &str) -> String {
+    let digit = |word: &str| match word.to_lowercase().as_str() {
+        one if one.len() == 1 && one.as_bytes()[0].is_ascii_digit() => one.chars().next(),
+        "nol" | "kosong" | "zero" => Some('0'),
+        "satu" | "one" => Some('1'),
+        "dua" | "two" => Some('2'),
+        "tiga" | "three" => Some('3'),
+        "empat" | "four" => Some('4'),
+        "lima" | "five" => Some('5'),
+        "enam" | "six" => Some('6'),
+        "tujuh" | "seven" => Some('7'),
+        "delapan" | "eight" => Some('8'),
+        "sembilan" | "nine" => Some('9'),
+        _ => None,
+    };
+    let look_alike = |word: &str| {
+        let digits = word.chars().filter(char::is_ascii_digit).count();
+        match digits >= 5 && word.chars().all(|c| c.is_ascii_digit() || "lIiOoSsBb.-".contains(c)) {
+            true => word
+                .chars()
+                .map(|c| match c {
+                    'l' | 'I' | 'i' => '1',
+                    'O' | 'o' => '0',
+                    'S' | 's' => '5',
+                    'B' | 'b' => '8',
+                    other => other,
+                })
+                .collect(),
+            false => word.to_owned(),
+        }
+    };
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let (mut plain, mut at) = (Vec::new(), 0);
+    while at < words.len() {
+        let run: String = words[at..].iter().map_while(|word| digit(word.trim_matches([',', '.', '-']))).collect();
+        if run.len() >= SHORTEST_ACCOUNT {
+            at += run.len();
+            plain.push(run);
+        } else {
+            plain.push(look_alike(words[at]));
+            at += 1;
+        }
+    }
+    plain.join(" ")
+}
+
+fn accounts_in(text: &str, own: &[String]) -> Vec<String> {
     let own: Vec<String> = own.iter().map(|account| account.chars().filter(char::is_ascii_digit).collect()).collect();
     let lower = text.to_lowercase();
     let about_paying = |from: usize, to: usize| {

@@ -71,6 +71,9 @@ const WILL: &[&str] = &[
 /// And what makes it a question, somebody else's word, or a thing done.
 const NOT: &[&str] = &["berapa", "kapan", "bagaimana", "gimana", "apakah", "bisa", "boleh", "sudah", "udah", "tadi", "kemarin", "barusan", "how", "when", "can", "already"];
 
+/// Whom of the agency he wants to speak with: a wish, no promise.
+const TEAM: &[&str] = &["orang", "petugas", "cs", "admin", "manusia", "operator", "staff", "staf", "agen", "person", "human", "someone"];
+
 /// The promise in a message, if there is one.
 pub fn find(text: &str, today: NaiveDate) -> Option<Promise> {
     if text.len() > 600 || text.contains('?') {
@@ -91,9 +94,10 @@ fn in_sentence(sentence: &str, today: NaiveDate) -> Option<Promise> {
     let decides = has(DECIDE) && (has(FAMILY) || has(WILL) || spoken.contains(&"saya"));
     let what = match () {
         () if has(PAY) && (day.is_some() || has(WILL)) => "pay",
-        () if decides => "decide",
+        () if decides && !has(TEAM) => "decide",
         () if has(VISIT) && day.is_some() => "visit",
-        () if has(SEND) && (day.is_some() || has(WILL)) => "send",
+        // "paspor saya 3 tahun lagi habis" tells of the paper, not of sending it
+        () if has(SEND) && !has(&["tahun", "expired", "berlaku", "year", "years"]) && (day.is_some() || has(WILL)) => "send",
         () => return None,
     };
     // "nanti kalau sudah cukup": no day, and not soon
@@ -187,6 +191,8 @@ mod tests {
             "halo kak",
             "saya mau umroh bulan depan",
             "belum mau daftar dulu",
+            "saya mau bicara dengan orang",
+            "paspor saya 3 tahun lagi habis",
         ] {
             assert_eq!(find(text, today), None, "{text}");
         }

@@ -56,6 +56,10 @@ impl Reading {
         let about = scan.code.is_some() || named.is_some() || context.conversation.package_code.is_some();
         let mut understood = understand::understand(&text, scan != Scan::default(), about, just_asked, context.today);
         context.lessons.correct(&text, &mut understood);
+        if said.len() > 1 {
+            let alone: Vec<Understanding> = said.iter().map(|one| understand::understand(one, false, about, just_asked, context.today)).collect();
+            understood.weigh(&alone);
+        }
         let known = context.conversation.language.as_deref().map(Language::parse);
         let lang = understood.language.map(Language::parse).or(known).unwrap_or(context.default_language);
         Self {

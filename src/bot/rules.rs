@@ -358,7 +358,7 @@ fn file(context: &TurnContext, read: &Reading) -> Option<Outcome> {
 
 fn thanks(context: &TurnContext, read: &Reading) -> Option<Outcome> {
     let only = ["thanks", "greeting", "provide_info"].iter().any(|name| read.asks(name)) || (context.met_before && read.understood.affirms);
-    let which = if read.asks("thanks") || !context.met_before { Fixed::Thanks } else { Fixed::Noted };
+    let which = if read.asks("thanks") { Fixed::Thanks } else { Fixed::Noted };
     only.then(|| Outcome::say(vec![words(fixed(which, read.lang))]))
 }
 

@@ -1,7 +1,7 @@
 //! Questions with their answers, and finding the one a customer asks. Search runs over every published way to ask, in
 //! folded words; a hit's score says how much of the question's weight the two share, rare words weighing more.
 
-use crate::bot::understand::words;
+use crate::bot::understand::{places, words};
 use crate::db::StoreError;
 use crate::db::writer::Tx;
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -194,13 +194,16 @@ fn folded(text: &str) -> Vec<String> {
         .words
         .iter()
         .flat_map(|word| word.text.split(|c: char| !c.is_alphanumeric()).map(str::to_owned).collect::<Vec<_>>())
-        .filter(|word| !word.is_empty() && !EMPTY.contains(&word.as_str()) && seen.insert(word.clone()))
+        // a number or where somebody lives is in no question, and would make every other word count for less
+        .filter(|word| !word.is_empty() && !word.bytes().all(|b| b.is_ascii_digit()) && !places::is_place(word))
+        .filter(|word| !EMPTY.contains(&word.as_str()) && seen.insert(word.clone()))
         .collect()
 }
 
 /// Words that say nothing of what is asked.
 const EMPTY: &[&str] = &[
     "ya",
+    "iya",
     "kak",
     "kakak",
     "min",

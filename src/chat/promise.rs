@@ -36,6 +36,20 @@ pub fn hear(tx: &Tx<'_>, conversation_id: i64, message_id: Option<i64>, promise:
     tx.emit("conversation.updated", Some(conversation_id), json!({"promise": promise.what, "due_on": promise.due.to_string()}))
 }
 
+/// Takes back what was heard after a message; what it took the place of stands again.
+pub fn unhear(tx: &Tx<'_>, conversation_id: i64, after_message_id: i64) -> Result<(), StoreError> {
+    let mut query = tx.prepare_cached("SELECT id, what, at FROM promise WHERE conversation_id = ?1 AND message_id > ?2 AND ended_at IS NULL")?;
+    let heard: Vec<(i64, String, i64)> = query.query_map((conversation_id, after_message_id), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect::<Result<_, _>>()?;
+    for (id, what, at) in heard {
+        tx.execute("DELETE FROM promise WHERE id = ?1", [id])?;
+        tx.execute(
+            "UPDATE promise SET ended_at = NULL, ended_as = NULL WHERE conversation_id = ?1 AND what = ?2 AND ended_as = 'renewed' AND ended_at = ?3",
+            (conversation_id, what, at),
+        )?;
+    }
+    Ok(())
+}
+
 /// Ends promises: `kept` or `dropped`. `what` none: of every kind.
 pub fn end(tx: &Tx<'_>, conversation_id: i64, what: Option<&str>, how: &str) -> Result<usize, StoreError> {
     Ok(tx.execute(

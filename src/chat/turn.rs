@@ -354,7 +354,7 @@ pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decis
         tx.count(format!("flow.{node}"), 1);
     }
     let last_heard = heard.last().map(|message| message.id);
-    if decision.intents.contains(&"payment_done") {
+    if decision.intents.contains(&"payment_done") && decision.promise.is_none() {
         promise::end(tx, seen.id, Some("pay"), "kept")?;
     }
     if let Some(score) = decision.rating {
@@ -464,7 +464,11 @@ pub fn stop(tx: &Tx<'_>, conversation_id: i64, reason: Reason, question: &str) -
     silence(tx, &conversation, "escalation")
 }
 
-/// A newer message came before the answer went out: the answer is taken back and the turn covers both.
+/// Who keeps writing is answered at the latest after this, ms: an answer that is ready then is not taken back any more.
+const PATIENCE_MS: i64 = 10_000;
+
+/// A newer message came before the answer went out: the answer is taken back and the turn covers both. What the turn had written
+/// down of promises and objections goes with it; the next turn hears the same words again.
 pub fn supersede(tx: &Tx<'_>, conversation_id: i64, message_id: i64, quiet_ms: i64) -> Result<bool, StoreError> {
     let turn: Option<(i64, i64)> =
         tx.query_row("SELECT t.id, t.from_id FROM message m JOIN turn t ON t.id = m.turn_id WHERE m.id = ?1", [message_id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
@@ -476,7 +480,14 @@ pub fn supersede(tx: &Tx<'_>, conversation_id: i64, message_id: i64, quiet_ms: i
     if begun > 0 {
         return Ok(false); // half an answer is out: finish it
     }
+    let waits_since: Option<i64> =
+        tx.query_row("SELECT min(received_at) FROM message WHERE conversation_id = ?1 AND id > ?2 AND direction = 'in'", (conversation_id, from_id), |row| row.get(0))?;
+    if waits_since.is_some_and(|since| tx.now_ms - since > PATIENCE_MS + quiet_ms) {
+        return Ok(false);
+    }
     outbox::cancel_bot_rows(tx, conversation_id, "superseded")?;
+    tx.execute("DELETE FROM objection WHERE turn_id = ?1", [turn_id])?;
+    promise::unhear(tx, conversation_id, from_id)?;
     tx.execute("UPDATE conversation SET answered_id = ?2, turn_due_at = ifnull(turn_due_at, ?3) WHERE id = ?1", (conversation_id, from_id, tx.process_ms + quiet_ms))?;
     tx.wake_turns();
     Ok(true)

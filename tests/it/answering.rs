@@ -4,6 +4,8 @@ use crate::support::Kafilah;
 use serde_json::json;
 use std::time::Duration;
 
+const SOON: Duration = Duration::from_secs(15);
+
 #[test]
 fn a_code_gets_the_package_and_a_second_customer_another() {
     let app = Kafilah::start();
@@ -68,12 +70,14 @@ fn payment_moves_the_phase_and_anything_else_escalates() {
     app.wait_delivered(3);
     let reasons: Vec<String> = app.export("escalations").iter().map(|row| row["reason"].as_str().unwrap().to_owned()).collect();
     assert_eq!(reasons, ["payment_intent", "complex_question"]);
-    app.customer_writes("6281200000031", "B4", "kucingnya lucu sekali");
+    app.customer_writes("6281200000031", "B4", "asdkjh qwe zzz");
     app.wait_delivered(4);
+    app.customer_writes("6281200000031", "B5", "plokm ijnuhb");
+    app.wait_delivered(5);
     app.wait("the handover after two unsure turns", Duration::from_secs(5), |app| app.export("handovers").len() == 1);
-    app.customer_writes("6281200000031", "B5", "halo");
+    app.customer_writes("6281200000031", "B6", "halo");
     std::thread::sleep(Duration::from_millis(500));
-    assert_eq!(app.waha.delivered().len(), 4, "after two unsure turns the bot stops");
+    assert_eq!(app.waha.delivered().len(), 5, "after two unsure turns the bot stops");
 }
 
 #[test]
@@ -167,4 +171,63 @@ fn a_caller_is_told_what_is_recorded_also_when_the_bot_gives_up() {
     // what was not sent may be sent later: the bundle is not used up
     assert_eq!(app.api("POST", "/api/conversations/conv_1/release", Some(json!({"to": "bot"}))).0, 200);
     assert!(say("boleh minta detail fasilitasnya?")["response_text"].as_str().unwrap().contains("Pembayaran"));
+}
+
+#[test]
+fn who_keeps_writing_is_answered_all_the_same_and_heard_once() {
+    let app = Kafilah::start_with(&[("bot.quiet_ms", "700"), ("queue.reply_gap_ms", "900..1200")]);
+    app.customer_writes("6281200000001", "KW0", "UMR_APR_2030_HEMAT");
+    let says = [
+        "kok mahal ya kak",
+        "saya tanya suami dulu",
+        "hotelnya jauh?",
+        "makan berapa kali",
+        "pesawat apa",
+        "koper dapat?",
+        "visa termasuk?",
+        "manasik dimana",
+        "ada bus?",
+        "transit ga",
+        "ok",
+    ];
+    let begun = std::time::Instant::now();
+    let mut first = None;
+    for (n, text) in says.iter().cycle().take(16).enumerate() {
+        app.customer_writes("6281200000001", &format!("KW{}", n + 1), text);
+        std::thread::sleep(Duration::from_millis(1_000));
+        if first.is_none() && !app.waha.delivered().is_empty() {
+            first = Some(begun.elapsed());
+        }
+    }
+    assert!(first.is_some_and(|waited| waited < Duration::from_secs(15)), "an answer while he still writes: {first:?}");
+    std::thread::sleep(Duration::from_secs(6));
+    let objections = app.export("objections").iter().filter(|row| row["kind"] == "price").count();
+    assert!((1..=2).contains(&objections), "said twice at most: {objections}");
+}
+
+#[test]
+fn a_promise_among_other_words_is_no_payment() {
+    let app = Kafilah::start_with(&[("bot.quiet_ms", "600")]);
+    app.customer_writes("6281200000001", "PR0", "UMR_APR_2030_HEMAT");
+    app.wait_delivered(1);
+    for (n, text) in ["kok mahal ya kak", "saya tanya suami dulu", "insyaallah transfer tgl 25", "takut penipuan nih kak"].iter().enumerate() {
+        app.customer_writes("6281200000001", &format!("PR{}", n + 1), text);
+    }
+    app.wait("the turn", SOON, |app| app.api("GET", "/api/conversations/conv_1", None).1["turns"].as_array().unwrap().len() >= 2);
+    std::thread::sleep(Duration::from_millis(500));
+    let shown = app.api("GET", "/api/conversations/conv_1", None).1;
+    assert_ne!(shown["phase"], "booking", "{shown}");
+    assert!(app.export("promises").iter().all(|row| row["ended_as"] != "kept"));
+}
+
+#[test]
+fn a_number_with_a_measure_is_no_party() {
+    let app = Kafilah::start();
+    app.customer_writes("6281200000001", "NP0", "halo");
+    app.wait_delivered(1);
+    for (n, (text, party)) in [("bulan april, berdua", 2), ("budget 30jt", 2), ("umur saya 60 tahun", 2), ("kami 3 orang", 3), ("hotelnya bintang 5", 3)].iter().enumerate() {
+        app.customer_writes("6281200000001", &format!("NP{}", n + 1), text);
+        app.wait("the turn", SOON, |app| app.api("GET", "/api/conversations/conv_1", None).1["turns"].as_array().unwrap().len() == n + 2);
+        assert_eq!(app.api("GET", "/api/conversations/conv_1", None).1["party_size"], *party, "{text}");
+    }
 }

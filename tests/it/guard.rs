@@ -40,3 +40,26 @@ fn true_replies_pass_and_false_ones_do_not() {
     // a true reply held back costs a second proposal, not the truth: a few are the price of certainty
     assert!(held_back.len() * 20 <= total, "held back:\n{}", held_back.join("\n"));
 }
+
+#[test]
+fn accounts_are_found_however_they_are_written() {
+    let own = ["BSI 7123456789".to_owned()];
+    for text in [
+        "transfer ke BCA 1234567890 ya",
+        "transfer ke 1 2 3 4 5 6 7 8 9 0",
+        "tf ke satu dua tiga empat lima enam tujuh delapan sembilan nol",
+        "BSI: 7l2345678O a.n. Budi",
+        "rek mandiri 123-456-789-0",
+    ] {
+        assert!(!guard::foreign_accounts(text, &own).is_empty(), "{text}");
+    }
+    for text in [
+        "transfer ke BSI 7123456789",
+        "transfer ke 7 1 2 3 4 5 6 7 8 9",
+        "DP dua juta lima ratus, transfer besok",
+        "kami satu dua hari lagi transfer",
+        "bayar 26,5 juta untuk 2 orang 3 kamar",
+    ] {
+        assert!(guard::foreign_accounts(text, &own).is_empty(), "{text}");
+    }
+}

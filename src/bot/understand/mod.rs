@@ -37,6 +37,35 @@ impl Understanding {
     }
 }
 
+/// Intents of somebody who means to register or to pay, or has paid.
+const PAYING: [&str; 3] = ["register", "ask_payment", "payment_done"];
+/// An intent of one message among several is believed from this probability on.
+const ALONE: f32 = 0.5;
+
+impl Understanding {
+    /// Sets several messages read as one against each of them read `alone`: paying must be meant by one of them, and what one
+    /// of them surely means is not lost among the others.
+    pub fn weigh(&mut self, alone: &[Self]) {
+        for intent in PAYING {
+            if self.means(intent) && !alone.iter().any(|one| one.means(intent)) {
+                self.intents.retain(|(name, _)| *name != intent);
+            }
+        }
+        self.payment_intent &= alone.iter().any(|one| one.payment_intent);
+        self.wants_human |= alone.iter().any(|one| one.wants_human);
+        for (name, score) in alone.iter().flat_map(|one| &one.intents) {
+            let small = ["greeting", "thanks", "provide_info", "campaign_code", "out_of_scope"].contains(name);
+            if *score >= ALONE && !small && !PAYING.contains(name) && !self.means(name) {
+                self.intents.push((name, *score));
+            }
+        }
+        if self.intents.is_empty() {
+            self.intents.push(("provide_info", self.confidence));
+        }
+        self.intents.sort_by(|a, b| b.1.total_cmp(&a.1));
+    }
+}
+
 /// Longest message that is a nod, in words.
 const NOD: usize = 4;
 
@@ -100,9 +129,9 @@ pub fn understand(text: &str, has_code: bool, about: bool, bare: bool, today: ch
     intents.truncate(meant);
     let has = |wanted: &[&str]| intents.iter().any(|(name, _)| wanted.contains(name));
     let payment = scores[INTENTS];
-    let payment_intent = (payment >= PAYS || (payment >= PAYS_AS_SAID && has(&["register", "ask_payment", "payment_done"]))) && !(has(&["cancel_refund"]) && payment < 0.8);
-    if payment_intent && !has(&["register", "ask_payment", "payment_done"]) {
-        let likeliest = ["register", "ask_payment", "payment_done"].into_iter().max_by(|a, b| scores[head(a)].total_cmp(&scores[head(b)]));
+    let payment_intent = (payment >= PAYS || (payment >= PAYS_AS_SAID && has(&PAYING))) && !(has(&["cancel_refund"]) && payment < 0.8);
+    if payment_intent && !has(&PAYING) {
+        let likeliest = PAYING.into_iter().max_by(|a, b| scores[head(a)].total_cmp(&scores[head(b)]));
         intents.extend(likeliest.map(|name| (name, scores[head(name)])));
     }
     Understanding {

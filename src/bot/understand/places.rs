@@ -184,13 +184,18 @@ static PLACES: LazyLock<HashMap<String, &'static str>> = LazyLock::new(|| {
     own.chain(others).collect()
 });
 
+/// Whether `word` is a place, spelt as it should be.
+pub fn is_place(word: &str) -> bool {
+    PLACES.contains_key(word)
+}
+
 /// The usual name of the place that `word`, or `two` words together, stands for; long names may have one slip.
 pub fn place(word: &str, two: Option<&str>) -> Option<&'static str> {
     if let Some(name) = two.and_then(|two| PLACES.get(two)).or_else(|| PLACES.get(word)) {
         return Some(name);
     }
-    // one slip in a long name
-    if word.len() < 7 || !word.is_ascii() {
+    // one slip in a long name; a hotel's stars (bintang) are no Bontang
+    if word.len() < 7 || !word.is_ascii() || word == "bintang" {
         return None;
     }
     PLACES.iter().find(|(folded, _)| folded.len() >= 7 && folded.len().abs_diff(word.len()) <= 1 && is_one_slip(folded.as_bytes(), word.as_bytes())).map(|(_, name)| *name)

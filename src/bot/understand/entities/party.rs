@@ -264,9 +264,28 @@ pub(super) fn size(words: &[Word], bare: bool) -> Option<i64> {
         sum = company(words);
     }
     if sum == 0 && bare && words.len() <= 4 {
-        sum = (0..words.len()).find_map(|at| whole(words, at)).map(|(n, _)| n).filter(|n| *n <= 60).unwrap_or(0);
+        sum = (0..words.len()).find_map(|at| lone(words, at)).filter(|n| *n <= 60).unwrap_or(0);
     }
     (1..=500).contains(&sum).then_some(sum)
+}
+
+/// Words before a number that make it another thing than people.
+const OF_OTHERS: &[&str] = &[
+    "umur", "usia", "age", "aged", "budget", "bujet", "anggaran", "dana", "tanggal", "tgl", "jam", "pukul", "harga", "kamar", "nomor", "no", "bulan", "tahun", "hari", "bintang",
+    "tipe", "quad",
+];
+/// Words after a number that measure another thing than people.
+const MEASURES: &[&str] = &[
+    "tahun", "th", "thn", "years", "year", "bulan", "months", "hari", "days", "malam", "nights", "jam", "menit", "meter", "m", "km", "kali", "x", "persen", "kamar", "bintang",
+    "an", "kg",
+];
+
+/// A number that stands for itself.
+fn lone(words: &[Word], at: usize) -> Option<i64> {
+    let (n, next) = whole(words, at)?;
+    let before = at.checked_sub(1).and_then(|at| words.get(at)).map_or("", |word| word.text.as_str());
+    let after = words.get(next).map_or("", |word| word.text.as_str());
+    (!OF_OTHERS.contains(&before) && !MEASURES.contains(&after) && !is_unit(after)).then_some(n)
 }
 
 /// `per orang`, `1 orang berapa`: a price for each, not how many go.
