@@ -1,5 +1,6 @@
 //! Decides one turn, as a pure function of what was loaded for it: no I/O, no clock, no randomness.
 
+pub mod choice;
 pub mod claims;
 pub mod code;
 pub mod decide;

@@ -1,6 +1,7 @@
 //! What was heard in one turn, read once for all rules.
 
 use super::TurnContext;
+use super::choice;
 use super::code::{self, Scan};
 use super::understand::{self, Understanding};
 use crate::chat::turn::Heard;
@@ -60,13 +61,20 @@ impl Reading {
             let alone: Vec<Understanding> = said.iter().map(|one| understand::understand(one, false, about, just_asked, context.today)).collect();
             understood.weigh(&alone);
         }
+        let month = understood.entities.month.clone().or_else(|| context.conversation.month.clone());
+        let last = said.last().copied().unwrap_or("");
+        let chosen = (just_asked && scan == Scan::default() && named.is_none()).then(|| choice::of_listed(last, &context.catalog, month.as_deref(), context.today)).flatten();
+        if chosen.is_some() {
+            understood.choose();
+        }
+        let named = named.or(chosen.map(|listed| listed.package.code.clone()));
         let known = context.conversation.language.as_deref().map(Language::parse);
         let lang = understood.language.map(Language::parse).or(known).unwrap_or(context.default_language);
         Self {
             last_text: said.last().map_or(String::new(), |text| (*text).to_owned()),
             slots_said: understood.entities.pax.is_some() || understood.entities.month.is_some(),
             party_size: understood.entities.pax.or(context.conversation.party_size),
-            month: understood.entities.month.clone().or_else(|| context.conversation.month.clone()),
+            month,
             named,
             understood,
             text,

@@ -141,11 +141,23 @@ impl Recipe {
     }
 }
 
+/// The packages an offer lists: those open in the month wanted, else the nearest to it; without a month the next ones.
+pub fn listed<'c>(catalog: &'c Catalog, month: Option<&str>, today: NaiveDate) -> Vec<&'c Listed> {
+    let Some(month) = month else { return catalog.open(today).take(LISTED).collect() };
+    let in_month: Vec<&Listed> = catalog.open(today).filter(|listed| listed.package.departs.starts_with(month)).collect();
+    let wanted = format!("{month}-15").parse().unwrap_or(today);
+    if in_month.is_empty() { catalog.nearest(wanted, today, NEAREST) } else { in_month }
+}
+
+/// Packages offered instead when a month has none.
+const NEAREST: usize = 3;
+
 #[allow(clippy::too_many_arguments)] // the fields of Recipe::Offer, in their order
 fn offer(opening: Opening, month: Option<&str>, party: Option<i64>, asked: bool, catalog: &Catalog, today: NaiveDate, lang: Language, agency: &str) -> String {
     let wanted = month.and_then(|month| format!("{month}-15").parse::<NaiveDate>().ok());
     let named = wanted.map(|day| format!("{} {}", date::month_name(day.month(), lang), day.year()));
-    let in_month: Vec<&Listed> = month.map_or(Vec::new(), |month| catalog.open(today).filter(|listed| listed.package.departs.starts_with(month)).collect());
+    let shown = listed(catalog, month, today);
+    let in_month = month.is_some_and(|month| shown.iter().any(|listed| listed.package.departs.starts_with(month)));
     let mut text = match (opening, lang) {
         (Opening::Welcome, Language::Id) => format!("Assalamualaikum! Selamat datang di {agency} 🕋"),
         (Opening::Welcome, Language::En) => format!("Assalamualaikum! Welcome to {agency} 🕋"),
@@ -179,17 +191,11 @@ fn offer(opening: Opening, month: Option<&str>, party: Option<i64>, asked: bool,
             }
         }
     }
-    let (head, shown): (String, Vec<&Listed>) = match (&named, in_month.is_empty()) {
-        (Some(name), false) => (format!("{} {name}:", t(lang, "Paket yang masih buka di", "Packages still open in")), in_month),
-        (Some(name), true) => {
-            let near = catalog.nearest(wanted.unwrap_or(today), today, 3);
-            let head = match lang {
-                Language::Id => format!("Untuk {name} belum ada paket yang buka. Yang paling dekat:"),
-                Language::En => format!("There is no open package in {name}. The nearest ones:"),
-            };
-            (head, near)
-        }
-        (None, _) => (t(lang, "Berikut jadwal umroh kami musim ini:", "Our umroh schedule this season:").to_owned(), catalog.open(today).take(LISTED).collect()),
+    let head = match (&named, lang) {
+        (Some(name), _) if in_month => format!("{} {name}:", t(lang, "Paket yang masih buka di", "Packages still open in")),
+        (Some(name), Language::Id) => format!("Untuk {name} belum ada paket yang buka. Yang paling dekat:"),
+        (Some(name), Language::En) => format!("There is no open package in {name}. The nearest ones:"),
+        (None, _) => t(lang, "Berikut jadwal umroh kami musim ini:", "Our umroh schedule this season:").to_owned(),
     };
     if shown.is_empty() {
         let _ =

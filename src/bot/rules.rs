@@ -97,6 +97,7 @@ pub const FIRST: &[(&str, Rule)] = &[
 /// What is answered from rows when no published question fits.
 pub const THEN: &[(&str, Rule)] = &[
     ("package_question", package_question),
+    ("chosen", chosen),
     ("preferences", preferences),
     ("welcome", welcome),
     ("out_of_scope", out_of_scope),
@@ -324,6 +325,12 @@ fn question_without_package(context: &TurnContext, read: &Reading) -> Option<Out
 fn offer(context: &TurnContext, read: &Reading, opening: Opening) -> Vec<Reply> {
     let recipe = Recipe::Offer { opening, month: read.month.clone(), party: read.party_size, asked: false, lang: read.lang, agency: context.agency.clone() };
     vec![live(&recipe, context)]
+}
+
+/// A package was chosen from the list, or named, and nothing asked about it: its card.
+fn chosen(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    let code = read.named.as_deref().filter(|code| context.conversation.package_code.as_deref() != Some(code) && !read.asks("thanks"))?;
+    package_card(context, read, code)
 }
 
 /// The customer told how many travel or when: noted, never asked again.

@@ -57,6 +57,13 @@ pub struct Release {
 }
 
 impl Release {
+    /// Row ids of its blocks, in the order of [`BLOCKS`].
+    fn ids(&self) -> [i64; 5] {
+        let mut ids = [0; 5];
+        self.blocks.iter().zip(&mut ids).for_each(|(block, slot)| *slot = block.id);
+        ids
+    }
+
     /// As stored with every bot message.
     pub fn version(&self) -> String {
         format!("p{}", self.id)
@@ -145,18 +152,39 @@ pub fn put(tx: &Tx<'_>, actor: &str, name: &str, version: &str, content: &str, a
     if base.blocks[at].id == id && later.is_none() {
         return Ok(base);
     }
-    let mut ids = [0; 5];
-    base.blocks.iter().zip(&mut ids).for_each(|(block, slot)| *slot = block.id);
+    let mut ids = base.ids();
     ids[at] = id;
-    release(tx, &ids, later.unwrap_or(tx.now_ms), if later.is_some() { "schedule" } else { "edit" }, actor)
+    let from = later.unwrap_or(tx.now_ms);
+    let made = release(tx, &ids, from, if later.is_some() { "schedule" } else { "edit" }, actor)?;
+    rebase(tx, actor, from, base.ids(), ids)?;
+    Ok(made)
 }
 
-/// Makes the versions of an earlier release the present ones again.
+/// Puts what is scheduled after an instant on top of what holds there now: each scheduled release changes its own blocks and
+/// brings back no other. `was` and `is`: the blocks in force at that instant, before and now.
+fn rebase(tx: &Tx<'_>, actor: &str, from: i64, mut was: [i64; 5], mut is: [i64; 5]) -> Result<(), PromptError> {
+    let mut pending: Vec<Release> = releases(tx, 1_000)?.into_iter().filter(|release| release.withdrawn_at.is_none() && release.active_from > from.max(tx.now_ms)).collect();
+    pending.sort_by_key(|release| (release.active_from, release.id));
+    for planned in pending {
+        let old = planned.ids();
+        let new: [i64; 5] = std::array::from_fn(|at| if old[at] == was[at] { is[at] } else { old[at] });
+        if new != old {
+            withdraw(tx, actor, planned.id)?;
+            release(tx, &new, planned.active_from, "schedule", actor)?;
+        }
+        (was, is) = (old, new);
+    }
+    Ok(())
+}
+
+/// Makes the versions of an earlier release the present ones again. What was scheduled is called off: it was meant to follow
+/// what is no longer there.
 pub fn roll_back(tx: &Tx<'_>, actor: &str, release_id: i64) -> Result<Release, PromptError> {
     let old = releases(tx, 10_000)?.into_iter().find(|release| release.id == release_id).ok_or(PromptError::NoSuchRelease)?;
-    let mut ids = [0; 5];
-    old.blocks.iter().zip(&mut ids).for_each(|(block, slot)| *slot = block.id);
-    release(tx, &ids, tx.now_ms, "rollback", actor)
+    for planned in releases(tx, 1_000)?.into_iter().filter(|release| release.withdrawn_at.is_none() && release.active_from > tx.now_ms) {
+        withdraw(tx, actor, planned.id)?;
+    }
+    release(tx, &old.ids(), tx.now_ms, "rollback", actor)
 }
 
 /// Calls off a release that has not begun.

@@ -60,7 +60,7 @@ pub enum ReplyError {
 /// The words as they go out, if they may.
 pub fn checked<'a>(text: &'a str, accounts: &[String]) -> Result<&'a str, ReplyError> {
     let text = text.trim();
-    if text.is_empty() || text.chars().count() > LONGEST {
+    if !crate::kernel::text::has_visible(text) || text.chars().count() > LONGEST {
         return Err(ReplyError::BadText);
     }
     match guard::foreign_accounts(text, accounts).into_iter().next() {

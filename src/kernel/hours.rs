@@ -77,6 +77,16 @@ impl Hours {
         sum
     }
 
+    /// The instant from which the office was open for `open_ms` until `to_ms`, as far back as clocks look.
+    pub fn open_since_ms(&self, to_ms: i64, open_ms: i64) -> i64 {
+        let (mut low, mut high) = (to_ms - MOST_DAYS * 86_400_000, to_ms);
+        while high - low > 1_000 {
+            let middle = low + (high - low) / 2;
+            if self.between_ms(middle, to_ms) >= open_ms { low = middle } else { high = middle }
+        }
+        low
+    }
+
     /// Whether the office is open.
     pub fn is_open(&self, at_ms: i64) -> bool {
         let day = self.day(at_ms);

@@ -13,9 +13,19 @@ pub fn clean(text: &str, max: usize) -> String {
 
 /// A name on one line: no control characters, blanks folded, at most `MAX_NAME` characters; `None` when nothing is left.
 pub fn clean_name(text: &str) -> Option<String> {
-    let folded: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let folded: String = text.chars().filter(|c| !turns_or_hides(*c)).map(|c| if c.is_control() { ' ' } else { c }).collect();
     let name: String = folded.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(MAX_NAME).collect();
-    (!name.is_empty()).then_some(name)
+    has_visible(&name).then_some(name)
+}
+
+/// Characters that turn the reading order of what follows or show nothing at all; joiners, which emoji need, are not among them.
+pub fn turns_or_hides(c: char) -> bool {
+    matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{ad}' | '\u{61c}' | '\u{34f}' | '\u{3164}' | '\u{115f}' | '\u{1160}')
+}
+
+/// Whether there is anything to see in it.
+pub fn has_visible(text: &str) -> bool {
+    text.chars().any(|c| !c.is_whitespace() && !c.is_control() && !turns_or_hides(c) && !matches!(c, '\u{200c}' | '\u{200d}' | '\u{fe0f}'))
 }
 
 /// The longest prefix of at most `max` bytes that ends on a character boundary.

@@ -92,6 +92,11 @@ pub fn named(connection: &Connection, text: &str) -> Result<Option<Label>, Store
     Ok(connection.prepare_cached(&sql)?.query_row((text.trim(), id), from_row).optional()?)
 }
 
+/// A label by its name alone, as people type it.
+pub fn by_name(connection: &Connection, text: &str) -> Result<Option<Label>, StoreError> {
+    Ok(named(connection, text)?.filter(|label| label.name.to_lowercase() == text.trim().to_lowercase()))
+}
+
 fn clean_name(name: &str) -> Result<String, LabelError> {
     let name = crate::kernel::text::clean_name(name).unwrap_or_default();
     let only_digits = name.chars().all(|c| c.is_ascii_digit());

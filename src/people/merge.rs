@@ -22,6 +22,9 @@ struct Moved {
     kept: Map<String, Value>,
     #[serde(default)]
     merged: Map<String, Value>,
+    /// The kept contact's, right after.
+    #[serde(default)]
+    made: Map<String, Value>,
     #[serde(default)]
     purchases: Vec<i64>,
     #[serde(default)]
@@ -44,7 +47,7 @@ struct MovedChat {
 }
 
 /// What the kept contact may take over from the other.
-const FACTS: [&str; 6] = ["name", "name_source", "email", "address", "interest", "opted_out_at"];
+const FACTS: [&str; 8] = ["name", "name_source", "email", "address", "interest", "opted_out_at", "is_active", "fields"];
 
 fn facts(tx: &Tx<'_>, id: i64) -> Result<Map<String, Value>, StoreError> {
     let pairs: Vec<String> = FACTS.iter().map(|column| format!("'{column}', {column}")).collect();
@@ -85,10 +88,18 @@ pub fn merge(tx: &Tx<'_>, kept: i64, merged: i64, cause: &str, actor: &str) -> R
     let name: Option<(String, String)> =
         tx.query_row("SELECT name, name_source FROM contact WHERE id = ?1 AND name IS NOT NULL", [merged], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     if let Some((name, source)) = name {
-        // the better known name stays, whichever side it comes from
-        contact::rename(tx, kept, &name, contact::NameSource::parse(&source).min(contact::NameSource::Import))?;
+        // the better known name stays, whichever side it comes from; of two as good the kept one's
+        let source = contact::NameSource::parse(&source);
+        if moved.kept["name_source"].as_str().is_none_or(|known| source > contact::NameSource::parse(known)) {
+            contact::rename(tx, kept, &name, source)?;
+        }
     }
-    for field in ["email", "address", "interest"] {
+    tx.execute(
+        "UPDATE contact SET fields = (SELECT json_patch(ifnull(o.fields, '{}'), ifnull(contact.fields, '{}')) FROM contact o WHERE o.id = ?2)
+         WHERE id = ?1 AND (SELECT fields FROM contact WHERE id = ?2) IS NOT NULL",
+        (kept, merged),
+    )?;
+    for field in ["email", "address", "interest", "is_active"] {
         tx.execute(&format!("UPDATE contact SET {field} = (SELECT {field} FROM contact WHERE id = ?2) WHERE id = ?1 AND {field} IS NULL"), (kept, merged))?;
     }
     label::tell_all(tx, kept)?;
@@ -100,6 +111,7 @@ pub fn merge(tx: &Tx<'_>, kept: i64, merged: i64, cause: &str, actor: &str) -> R
     tx.execute("UPDATE contact SET merged_into = ?1 WHERE id = ?2", (kept, merged))?;
     super::search::renamed(tx, kept)?;
     super::search::renamed(tx, merged)?;
+    moved.made = facts(tx, kept)?;
     let detail = json!(moved).to_string();
     tx.execute("INSERT INTO contact_merge (kept_id, merged_id, cause, detail, at) VALUES (?1, ?2, ?3, ?4, ?5)", (kept, merged, cause, &detail, tx.now_ms))?;
     tx.audit(actor, "contact.merged", &format!("contact:{kept}"), &json!({"merged": merged, "cause": cause}).to_string())
@@ -190,10 +202,10 @@ pub fn undo(tx: &Tx<'_>, merge_id: i64, actor: &str) -> Result<i64, ContactError
     }
     let now = facts(tx, kept)?;
     // the name goes with where it came from: both or neither
-    let name_stands = now.get("name") != moved.merged.get("name");
+    let name_stands = now.get("name") != moved.made.get("name");
     for column in FACTS.iter().filter(|column| moved.kept.contains_key(**column)) {
         let is_name = column.starts_with("name");
-        let taken_over = moved.kept.get(*column) != now.get(*column) && now.get(*column) == moved.merged.get(*column);
+        let taken_over = moved.kept.get(*column) != now.get(*column) && now.get(*column) == moved.made.get(*column);
         if if is_name { !name_stands && moved.kept.get("name") != now.get("name") } else { taken_over } {
             tx.execute(&format!("UPDATE contact SET {column} = ?2 WHERE id = ?1"), (kept, column_value(&moved.kept[*column])))?;
         }

@@ -163,14 +163,16 @@ impl Lab {
     }
 
     /// Decides with this lab's knowledge. `ask`: the model too; else a turn that needs it is decided without.
-    fn decide(&self, app: &App, context: &TurnContext, ask: bool) -> Result<Decision, StoreError> {
+    /// The second half: whether the model was needed.
+    fn decide(&self, app: &App, context: &TurnContext, ask: bool) -> Result<(Decision, bool), StoreError> {
         let deadline = Instant::now() + app.settings().millis("llm.timeout_ms") * 2;
-        let mut step = bot::decide(context);
+        let (mut step, mut needed) = (bot::decide(context), false);
         loop {
             step = match step {
-                Step::Done(decision) => return Ok(*decision),
+                Step::Done(decision) => return Ok((*decision, needed)),
                 Step::Ask(Question::Faq(words), asked) => bot::weigh(context, *asked, Answer::Faq(faq::search(&self.questions, &words, 4)?)),
                 Step::Ask(Question::Model(lines), asked) => {
+                    needed = true;
                     let answer = if ask { app.model.propose(app, None, &lines, deadline) } else { Err("not_asked") };
                     bot::weigh(context, *asked, Answer::Model(answer))
                 }
@@ -214,18 +216,19 @@ pub fn run(app: &App, since_ms: i64, limit: usize, draft: &Draft, ask_model: boo
         let context = app.store.read_blocking(|connection| turns::context(app, connection, &known, state.clone(), heard.clone(), met_before))?;
         // what would be asked without the draft was asked then: its recorded words stand for it
         let now = present.context(context.clone(), places[0].clone(), false);
-        let was = present.decide(app, &now, false)?;
+        let (was, _) = present.decide(app, &now, false)?;
         let mut drafted_place = place_after(&was, &places[1]);
         if past.at >= since_ms {
             let recorded = past.decided_by == "llm";
             let before = if recorded { app.store.read_blocking(|connection| past.recorded(connection))? } else { side(&was) };
             let ask = ask_model && context.may_ask;
             let then = drafted.context(context, places[1].clone(), ask || recorded);
-            let after = if recorded && !ask_model {
+            let (decision, needed) = drafted.decide(app, &then, ask)?;
+            // what the model answered then and is not asked now stands, unless the draft answers it without the model
+            let after = if recorded && !ask_model && needed {
                 summary.not_asked += 1;
                 before.clone()
             } else {
-                let decision = drafted.decide(app, &then, ask)?;
                 drafted_place = place_after(&decision, &places[1]);
                 let decided = side(&decision);
                 tally.asked += usize::from(decided.decided_by == "llm" || decided.blocked > 0 || decided.escalation.as_deref() == Some("llm_failed"));

@@ -221,6 +221,24 @@ fn a_promise_among_other_words_is_no_payment() {
 }
 
 #[test]
+fn a_package_is_chosen_from_the_list_by_place_price_or_kind() {
+    let app = Kafilah::start();
+    for (n, (choice, code)) in [("yang pertama", None), ("yang paling murah", None), ("yang VIP", Some("UMR_JUN_2030_VIP"))].iter().enumerate() {
+        let phone = format!("628120000000{n}");
+        app.customer_writes(&phone, &format!("CH{n}a"), "paket umroh ada apa saja kak?");
+        app.wait_delivered(n * 2 + 1);
+        app.customer_writes(&phone, &format!("CH{n}b"), choice);
+        app.wait_delivered(n * 2 + 2);
+        let chat = app.api("GET", &format!("/api/conversations/conv_{}", n + 1), None).1;
+        assert_ne!(chat["phase"], "booking", "{choice}");
+        match code {
+            Some(code) => assert_eq!(chat["package_code"], *code, "{choice}"),
+            None => assert!(chat["package_code"].is_string(), "{choice}: {chat}"),
+        }
+    }
+}
+
+#[test]
 fn a_number_with_a_measure_is_no_party() {
     let app = Kafilah::start();
     app.customer_writes("6281200000001", "NP0", "halo");

@@ -347,7 +347,22 @@ fn prompts_have_versions_that_never_change_a_schedule_and_a_way_back() {
     let (status, back) = app.api("POST", "/api/ai/prompts/rollback", Some(json!({"release": first["release"]})));
     assert_eq!((status, back["blocks"]["base"].as_str(), back["cause"].as_str()), (200, Some("2.0"), Some("rollback")), "{back}");
     assert_eq!(app.api("POST", "/api/ai/prompts/rollback", Some(json!({"release": 999}))).0, 404);
-    assert_eq!(app.export("prompts").len(), 7, "five built-in versions and two of ours");
+    // what is scheduled changes its own block only, on top of what holds then; a way back calls it off
+    let ahead = (chrono::Utc::now() + chrono::Duration::hours(2)).to_rfc3339();
+    let planned = put("4.0", "Much later words", json!({"active_from": ahead})).1;
+    let body = json!({"prompt_type": "rules", "content": "Rules of today", "version": "10.0"});
+    assert_eq!(app.api("PUT", "/api/ai/prompts", Some(body)).0, 200);
+    let after = (chrono::Utc::now() + chrono::Duration::hours(3)).to_rfc3339();
+    app.api("POST", "/api/test/clock", Some(json!({"now": after})));
+    app.wait("the schedule", std::time::Duration::from_secs(8), |app| app.api("GET", "/api/ai/prompts", None).1["active"]["blocks"]["base"] == "4.0");
+    assert_eq!(app.api("GET", "/api/ai/prompts", None).1["active"]["blocks"]["rules"], "10.0", "{planned}");
+    let later = (chrono::Utc::now() + chrono::Duration::hours(5)).to_rfc3339();
+    put("5.0", "Never said", json!({"active_from": later}));
+    assert_eq!(app.api("POST", "/api/ai/prompts/rollback", Some(json!({"release": first["release"]}))).0, 200);
+    app.api("POST", "/api/test/clock", Some(json!({"now": (chrono::Utc::now() + chrono::Duration::hours(6)).to_rfc3339()})));
+    std::thread::sleep(std::time::Duration::from_millis(600));
+    assert_eq!(app.api("GET", "/api/ai/prompts", None).1["active"]["blocks"]["base"], "2.0");
+    assert_eq!(app.export("prompts").len(), 10, "five built-in versions and five of ours");
 }
 
 #[test]

@@ -386,3 +386,35 @@ fn a_second_factor_is_asked_for_and_counts_once() {
     let guesses: Vec<u16> = (0..7).map(|_| page.post(&app, "/profile/factor", &[("what", "off"), ("code", "000000")]).0).collect();
     assert_eq!((guesses[0], guesses[6]), (422, 429), "guessing from within is slowed too: {guesses:?}");
 }
+
+#[test]
+fn a_merge_keeps_every_fact_and_takes_no_row_for_a_number() {
+    let app = Kafilah::start();
+    for n in 1..=2 {
+        app.customer_writes(&format!("628120000000{n}"), &format!("MF{n}"), "UMR_APR_2030_HEMAT");
+    }
+    app.wait_delivered(2);
+    let page = Browserless::login(&app, crate::support::EMAIL, crate::support::PASSWORD);
+    for name in ["Kota", "Kamar"] {
+        assert_eq!(page.post(&app, "/contacts/fields", &[("name", name), ("kind", "text"), ("what", "add")]).0, 303);
+    }
+    let patch = |id: i64, body: Value| app.api("PATCH", &format!("/api/contacts/{id}"), Some(body));
+    assert_eq!(patch(1, json!({"fields": {"kota": "Garut"}})).0, 200);
+    assert_eq!(patch(2, json!({"name": "Hj. Siti", "fields": {"kota": "Bandung", "kamar": "Quad"}, "status": "inactive"})).0, 200);
+    // few digits are no number: contact 2 is not meant by "2", and a label not by its row
+    assert_eq!(page.post(&app, "/contacts/1/do", &[("what", "merge"), ("with", "2")]).0, 404);
+    assert_eq!(page.post(&app, "/contacts/1/do", &[("what", "merge"), ("with", "0812-0000-0002")]).0, 303);
+    let kept = app.api("GET", "/api/contacts/1", None).1;
+    assert_eq!(
+        (&kept["name"], &kept["name_source"], &kept["fields"], &kept["status"]),
+        (&json!("Hj. Siti"), &json!("typed"), &json!({"kota": "Garut", "kamar": "Quad"}), &json!("inactive")),
+        "{kept}"
+    );
+    assert_eq!(page.post(&app, "/contacts/1/do", &[("what", "undo"), ("with", "1")]).0, 303);
+    let (one, two) = (app.api("GET", "/api/contacts/1", None).1, app.api("GET", "/api/contacts/2", None).1);
+    assert_eq!((&one["fields"], &one["status"]), (&json!({"kota": "Garut"}), &json!("active")), "{one}");
+    assert_eq!((&two["name"], &two["fields"]), (&json!("Hj. Siti"), &json!({"kota": "Bandung", "kamar": "Quad"})));
+    // a name nobody can see is none, and no such words go out
+    assert_eq!((patch(2, json!({"name": "\u{200b}\u{202e}"})).0, app.api("GET", "/api/contacts/2", None).1["name"].clone()), (200, Value::Null));
+    assert_eq!(app.api("POST", "/api/conversations/conv_1/messages", Some(json!({"text": "\u{200b}"}))).0, 422);
+}

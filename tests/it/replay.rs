@@ -78,7 +78,7 @@ fn a_draft_flow_is_walked_through_the_past_before_customers_meet_it() {
     let app = Kafilah::start();
     let node = |id: &str, parent: Option<&str>, keywords: &[&str], say: &str| json!({"id": id, "parent": parent, "title": id, "keywords": keywords, "say": say});
     let live = json!({"name": "Perlengkapan", "publish": true, "nodes": [node("awal", None, &["perlengkapan"], "Silakan pilih:"), node("koper", Some("awal"), &["koper"], "Koper 24 inci."), node("kain", Some("awal"), &["ihram"], "Kain ihram dua lembar.")]});
-    assert_eq!(app.api("PUT", "/api/ai/flows/perlengkapan", Some(live)).0, 200);
+    assert_eq!(app.api("PUT", "/api/ai/flows/perlengkapan", Some(live.clone())).0, 200);
     for (n, said) in ["perlengkapan", "koper", "0", "ihram"].iter().enumerate() {
         app.customer_writes("6281200000001", &format!("F{n}"), said);
         app.wait_delivered(n + 1);
@@ -108,7 +108,14 @@ fn a_draft_flow_is_walked_through_the_past_before_customers_meet_it() {
     assert!(shown.contains("4 giliran diputuskan ulang, 1 berbeda") && shown.contains("Koper 20 inci") && shown.contains("Perlengkapan"), "{shown}");
     let published = |app: &Kafilah| app.api("GET", "/api/ai/flows/perlengkapan", None).1["published"]["nodes"][1]["say"].as_str().unwrap().to_owned();
     assert_eq!(published(&app), "Koper 24 inci.", "customers still meet the old one");
-    assert_eq!(page.post(&app, "/bot/replay/1/publish", &[]).0, 303);
+    // a colleague changes it meanwhile: what was tried goes over nothing newer
+    let colleague = json!({"name": "Perlengkapan", "publish": true, "nodes": [node("awal", None, &["perlengkapan"], "Silakan pilih:"), node("koper", Some("awal"), &["koper"], "Koper 28 inci.")]});
+    assert_eq!(app.api("PUT", "/api/ai/flows/perlengkapan", Some(colleague)).0, 200);
+    assert_eq!((page.post(&app, "/bot/replay/1/publish", &[]).0, published(&app).as_str()), (409, "Koper 28 inci."));
+    assert_eq!(app.api("PUT", "/api/ai/flows/perlengkapan", Some(live)).0, 200);
+    assert_eq!(page.post(&app, "/bot/flows/perlengkapan", &form).0, 303);
+    app.wait("the second replay", SOON, |app| page.get(app, "/bot/replay/2").1.contains("Syarat terbit"));
+    assert_eq!(page.post(&app, "/bot/replay/2/publish", &[]).0, 303);
     assert_eq!(published(&app), "Koper 20 inci dan tas jinjing.");
     // the same on the command line, and a tree that cannot be walked
     let file = app.dir.path().join("flows.json");
@@ -150,4 +157,18 @@ fn a_draft_question_is_tried_from_its_form_and_published_from_the_lab() {
     assert!(app.api("GET", "/api/ai/faq", None).1.to_string().contains("Bolehkah kucing"));
     app.customer_writes("6281200000002", "D2", ODD);
     assert!(app.wait_delivered(2)[1].contains("Hewan peliharaan belum bisa ikut"));
+}
+
+#[test]
+fn a_draft_that_answers_what_the_model_answered_shows_without_asking_it() {
+    let llm = FakeLlm::start(|_, _| proposal("Mohon maaf Kak, hewan peliharaan belum bisa ikut."));
+    let url = llm.url();
+    let app = Kafilah::start_with(&[("llm.base_url", url.as_str()), ("llm.model", "uji"), ("llm.timeout_ms", "4000")]);
+    app.customer_writes("6281200000001", "M1", ODD);
+    app.wait_delivered(1);
+    let file = app.dir.path().join("faq.json");
+    let faq = json!([{"key": "kucing", "topic": "travel", "question": "Bolehkah kucing ikut ke pesawat?", "variants": ["kucing saya bolehkah ikut ke pesawat"], "answer": "Belum bisa."}]);
+    std::fs::write(&file, faq.to_string()).unwrap();
+    let report: Value = serde_json::from_slice(&app.cli(&["replay", "--faq", file.to_str().unwrap(), "--json"]).stdout).unwrap();
+    assert_eq!((report["summary"]["changed"].as_i64(), report["cases"][0]["after"]["decided_by"].as_str()), (Some(1), Some("faq")), "{report}");
 }

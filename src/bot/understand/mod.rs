@@ -66,6 +66,24 @@ impl Understanding {
     }
 }
 
+impl Understanding {
+    /// The words choose a package from a list: that alone registers nobody, unless it is surely said too.
+    pub fn choose(&mut self) {
+        if !self.intents.iter().any(|(name, score)| PAYING.contains(name) && *score >= ALONE) {
+            self.intents.retain(|(name, _)| !PAYING.contains(name));
+            self.payment_intent = false;
+        }
+        self.intents.retain(|(name, _)| !matches!(*name, "out_of_scope" | "ask_packages" | "negotiate"));
+        if self.intents.is_empty() {
+            self.intents.push(("provide_info", CHOSEN));
+        }
+        self.confidence = self.confidence.max(CHOSEN);
+    }
+}
+
+/// How sure a choice from the list is.
+const CHOSEN: f32 = 0.9;
+
 /// Longest message that is a nod, in words.
 const NOD: usize = 4;
 

@@ -10,6 +10,7 @@ use crate::chat::reply::{self, Reply, ReplyError};
 use crate::chat::{conversation, handover, thread};
 use crate::db::StoreError;
 use crate::kernel::date;
+use crate::kernel::hours::Hours;
 use crate::kernel::phone::Phone;
 use crate::people::{label, user};
 use crate::web::error::ApiError;
@@ -70,7 +71,7 @@ pub struct Asked {
 
 impl Asked {
     /// The filter it means. What it names and is not there is said.
-    pub fn filter(&self, connection: &Connection, caller: &Caller, scope: inbox::Scope, now_ms: i64) -> Result<Filter, ApiError> {
+    pub fn filter(&self, connection: &Connection, caller: &Caller, scope: inbox::Scope, hours: &Hours, now_ms: i64) -> Result<Filter, ApiError> {
         let given = |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
         let mut filter = Filter::all(&caller.actor, scope);
         filter.tab = Tab::parse(self.tab.as_deref().unwrap_or("")).ok_or_else(|| ApiError::field("tab", "tab: all, mine, unclaimed, waiting, handed, bot or snoozed"))?;
@@ -91,7 +92,7 @@ impl Asked {
         filter.unread = matches!(self.unread.as_deref(), Some("1" | "true" | "on"));
         if let Some(minutes) = given(&self.waiting) {
             let minutes: i64 = minutes.parse().ok().filter(|n| (0..=1_000_000).contains(n)).ok_or_else(|| ApiError::field("waiting", "waiting: minutes"))?;
-            filter.waiting_before = Some(now_ms - minutes * 60_000);
+            filter.waiting_before = Some(hours.open_since_ms(now_ms, minutes * 60_000));
         }
         filter.text = given(&self.q).map(|text| text.chars().take(200).collect());
         filter.longest = self.sort.as_deref() == Some("longest");
@@ -132,11 +133,11 @@ pub async fn list(State(app): State<Arc<App>>, caller: Caller, Query(asked): Que
     if !(1..=200).contains(&limit) {
         return Err(ApiError::field("limit", "limit: 1 to 200"));
     }
-    let (after, scope, now_ms, zone) = (asked.point()?, caller.scope(&app), app.now_ms(), app.settings().zone);
+    let (after, scope, now_ms, hours, zone) = (asked.point()?, caller.scope(&app), app.now_ms(), app.hours(), app.settings().zone);
     let (rows, next) = app
         .store
         .read(move |connection| -> Result<_, ApiError> {
-            let filter = asked.filter(connection, &caller, scope, now_ms)?;
+            let filter = asked.filter(connection, &caller, scope, &hours, now_ms)?;
             let rows = inbox::page(connection, &filter, after, limit)?;
             let next = inbox::point_after(&filter, &rows, limit);
             Ok((rows, next))

@@ -89,7 +89,7 @@ async fn panes(app: &Arc<App>, visitor: &Visitor, query: &Asked, open: Option<i6
         .store
         .read(move |connection| -> Result<Value, StoreError> {
             // what an address names wrongly (a label that is gone) is left out, and the page says so
-            let (filter, wrong) = match wanted.filter(connection, &caller, scope.clone(), now_ms) {
+            let (filter, wrong) = match wanted.filter(connection, &caller, scope.clone(), &office, now_ms) {
                 Ok(filter) => (filter, false),
                 Err(_) => (Filter { tab: wanted.tab.as_deref().and_then(Tab::parse).unwrap_or_default(), ..Filter::all(&caller.actor, scope.clone()) }, true),
             };
@@ -114,7 +114,7 @@ async fn panes(app: &Arc<App>, visitor: &Visitor, query: &Asked, open: Option<i6
             let mut views = Vec::new();
             for view in inbox::saved_views(connection, user_id)? {
                 let asked: Option<Asked> = axum::extract::Query::try_from_uri(&format!("/?{}", view.query).parse().unwrap_or_default()).ok().map(|Query(asked)| asked);
-                let count = match asked.and_then(|asked: Asked| asked.filter(connection, &caller, scope.clone(), now_ms).ok()) {
+                let count = match asked.and_then(|asked: Asked| asked.filter(connection, &caller, scope.clone(), &office, now_ms).ok()) {
                     Some(filter) => Some(inbox::count(connection, &filter)?),
                     None => None,
                 };
@@ -518,7 +518,8 @@ pub async fn act(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path
                 .store
                 .write(move |tx| -> Result<(), LabelError> {
                     let Some(found) = conversation::find(tx, id)? else { return Ok(()) };
-                    let label = match label::named(tx, &with)? {
+                    let known = if added { label::by_name(tx, &with)? } else { label::named(tx, &with)? };
+                    let label = match known {
                         Some(label) => label,
                         None if added => label::create(tx, &with, None, &actor)?,
                         None => return Err(LabelError::NoSuchLabel),
@@ -559,11 +560,11 @@ pub async fn act(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path
 async fn next_after(app: &Arc<App>, visitor: &Visitor, id: i64, qs: Option<&str>, done: Option<i64>) -> Result<Response, Refusal> {
     let qs = qs.unwrap_or("");
     let asked = format!("/?{qs}").parse().ok().and_then(|uri| Query::<Asked>::try_from_uri(&uri).ok()).map(|Query(asked)| asked).unwrap_or_default();
-    let (caller, scope, now_ms) = (visitor.caller(), visitor.scope(), app.now_ms());
+    let (caller, scope, office, now_ms) = (visitor.caller(), visitor.scope(), app.hours(), app.now_ms());
     let next = app
         .store
         .read(move |connection| -> Result<Option<i64>, StoreError> {
-            let Ok(filter) = asked.filter(connection, &caller, scope, now_ms) else { return Ok(None) };
+            let Ok(filter) = asked.filter(connection, &caller, scope, &office, now_ms) else { return Ok(None) };
             let rows = inbox::page(connection, &filter, None, LIST_PAGE)?;
             let below = rows.iter().position(|row| row.id == id).map_or(0, |at| at + 1);
             let wanted = |row: &&inbox::Listed| row.id != id && row.resolved_at.is_none() && (row.handler == "user" || row.waiting_since_at.is_some() || row.unread > 0);

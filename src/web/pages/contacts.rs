@@ -204,23 +204,15 @@ pub async fn act(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path
     }
 }
 
-/// The other contact of a merge: by row, or by the number that was typed.
+/// The other contact of a merge, by the number that was typed; few digits are no number, and never a row's.
 fn other(tx: &crate::db::writer::Tx<'_>, typed: &str) -> Result<i64, ContactError> {
-    let by_row = typed.trim().parse::<i64>().ok().filter(|_| typed.trim().len() < 8);
-    let by_phone = || -> Result<Option<i64>, StoreError> {
-        match Phone::parse(typed) {
-            Some(phone) => identity::of_phone(tx, &phone),
-            None => Ok(None),
-        }
-    };
-    match by_row {
-        Some(id) => Ok(id),
-        None => by_phone()?.ok_or(ContactError::NoSuchContact),
-    }
+    let phone = Phone::parse(typed).ok_or(ContactError::NoSuchContact)?;
+    identity::of_phone(tx, &phone)?.ok_or(ContactError::NoSuchContact)
 }
 
 fn put_label(tx: &crate::db::writer::Tx<'_>, contact_id: i64, name: &str, added: bool, actor: &str) -> Result<(), ContactError> {
-    let label = match label::named(tx, name)? {
+    let known = if added { label::by_name(tx, name)? } else { label::named(tx, name)? };
+    let label = match known {
         Some(label) => Ok(label),
         None if added => label::create(tx, name, None, actor),
         None => Err(LabelError::NoSuchLabel),

@@ -53,10 +53,31 @@ pub async fn queue(app: &App, actor: &str, draft: &Draft, named: &Value) -> Resu
     for name in ["block", "version", "question", "flow"] {
         kept[name] = named[name].clone();
     }
-    let (actor, kept, days, ask_model) = (actor.to_owned(), kept.to_string(), named["days"].as_i64().unwrap_or(30), named["ask_model"] == true);
-    let id = app.store.write(move |tx| replay_run::ask(tx, &actor, days, &kept, ask_model)).await?;
+    let (actor, draft, days, ask_model) = (actor.to_owned(), draft.clone(), named["days"].as_i64().unwrap_or(30), named["ask_model"] == true);
+    let id = app
+        .store
+        .write(move |tx| -> Result<i64, StoreError> {
+            let mut kept = kept.clone();
+            kept["base"] = base(tx, &draft)?;
+            replay_run::ask(tx, &actor, days, &kept.to_string(), ask_model)
+        })
+        .await?;
     app.lab.notify();
     Ok(see(&format!("/bot/replay/{id}")))
+}
+
+/// What the questions and flows of a draft are at present: published over something newer, a draft would undo it unseen.
+fn base(connection: &rusqlite::Connection, draft: &Draft) -> Result<Value, StoreError> {
+    let mut found = serde_json::Map::new();
+    for question in &draft.questions {
+        let known = faq::find(connection, &question.key)?;
+        found.insert(format!("question:{}", question.key), json!(known.map(|faq| (faq.question, faq.variants, faq.answer, faq.answer_en, faq.status))));
+    }
+    for drafted in &draft.flows {
+        let known = flow::find(connection, &drafted.key)?;
+        found.insert(format!("flow:{}", drafted.key), json!(known.map(|kept| (kept.draft, kept.published))));
+    }
+    Ok(Value::Object(found))
 }
 
 /// The replays made so far.
@@ -101,7 +122,8 @@ pub async fn publish(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): 
     let visitor = enter(&app, &headers, Action::EditBot).await?;
     visitor.check(&headers, &form.csrf)?;
     let run = app.store.read(move |connection| replay_run::find(connection, id)).await?.ok_or(Refusal::NotFound)?;
-    let draft: Draft = serde_json::from_value(run.draft.clone()).unwrap_or_default();
+    let draft: Draft = serde_json::from_value(run.draft.clone()).map_err(|_| Refusal::Notice(409, "replay"))?;
+    let was = run.draft["base"].clone();
     let version = run.draft["version"].as_str().unwrap_or("").to_owned();
     let (actor, author) = (visitor.actor(), visitor.session.user.name.clone());
     let home = if !draft.flows.is_empty() {
@@ -114,6 +136,9 @@ pub async fn publish(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): 
     let done = app
         .store
         .write(move |tx| -> Result<bool, PublishError> {
+            if !was.is_null() && base(tx, &draft)? != was {
+                return Err(PublishError::Changed);
+            }
             if !replay_run::publish(tx, id)? {
                 return Ok(false);
             }
@@ -132,6 +157,7 @@ pub async fn publish(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): 
     match done {
         Ok(true) => Ok(see(home)),
         Ok(false) => Ok(see(&format!("/bot/replay/{id}"))),
+        Err(PublishError::Changed) => Err(Refusal::Notice(409, "replay")),
         Err(PublishError::Prompt(PromptError::Exists(_) | PromptError::BadVersion)) => Err(Refusal::Notice(409, "version")),
         Err(PublishError::Prompt(PromptError::Db(error)) | PublishError::Question(FaqError::Db(error)) | PublishError::Flow(FlowError::Db(error)) | PublishError::Db(error)) => {
             Err(error.into())
@@ -143,6 +169,8 @@ pub async fn publish(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): 
 /// Why a draft was not published.
 #[derive(Debug, thiserror::Error)]
 enum PublishError {
+    #[error("it was changed since the replay")]
+    Changed,
     #[error(transparent)]
     Prompt(#[from] PromptError),
     #[error(transparent)]
