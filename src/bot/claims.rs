@@ -41,6 +41,10 @@ const PHRASES: &[&str] = &[
     // where, how and whether
     "tanpa transit", "no transit", "non-stop", "nonstop", "kelas bisnis", "business class", "first class", "persis di depan", "depan masjid", "pelataran", "seberang masjid", "ring satu", "ring 1",
     "in front of", "sudah penuh", "fully booked", "sold out", "sudah tidak dijual", "tidak dijual", "sudah berangkat", "sudah ditutup",
+    "sudah habis", "kursi habis", "kuota habis", "hampir penuh", "hampir habis", "tinggal sedikit", "masih banyak", "banyak kursi", "kursinya banyak", "plenty of seats", "many seats", "almost full",
+    "sebelah masjid", "samping masjid", "beberapa langkah", "di pelataran", "dekat sekali", "next to the mosque", "walking distance",
+    // terms of payment
+    "tidak perlu dp", "tanpa dp", "tidak usah dp", "bayar saat pulang", "bayar setelah pulang", "bayar belakangan", "bayar nanti saja", "no deposit", "no down payment", "pay later", "pay after",
     // amounts without a number
     "sejutaan", "jutaan", "puluhan juta", "ratusan juta", "ratusan ribu", "separuh harga", "setengah harga", "half price", "seperempat", "sepertiga", "cepek", "ceban", "gopek", "goceng", "noceng",
 ];
@@ -70,6 +74,43 @@ const DIRECT: &[&str] = &[
 /// Days told by their distance, and what is said of the journey then.
 const RELATIVE: &[&str] =
     &["besok", "lusa", "minggu depan", "pekan depan", "bulan depan", "nanti malam", "tomorrow", "next week", "next month", "setelah lebaran", "habis lebaran"];
+/// Days of the week, said of a journey: the facts give dates.
+const WEEKDAYS: &[&str] =
+    &["senin", "selasa", "rabu", "kamis", "jumat", "jum'at", "sabtu", "ahad", "hari minggu", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+/// Parts of a month, the same.
+const PARTS: &[&str] = &["awal ", "pertengahan ", "akhir ", "early ", "mid ", "late ", "end of "];
+const MONTHS: &[&str] = &[
+    "januari",
+    "februari",
+    "maret",
+    "april",
+    "mei",
+    "juni",
+    "juli",
+    "agustus",
+    "september",
+    "oktober",
+    "november",
+    "desember",
+    "january",
+    "february",
+    "march",
+    "may",
+    "june",
+    "july",
+    "august",
+    "october",
+    "december",
+];
+const LEAVING: &[&str] = &["berangkat", "terbang", "keberangkatan", "leave", "depart", "fly"];
+
+/// What says that a thing is in the price, and words beside it that are no thing.
+const INCLUDED: &[&str] = &["termasuk", "included", "includes", "include"];
+#[rustfmt::skip] // a list
+const NO_THINGS: &[&str] = &[
+    "sudah", "belum", "tidak", "bukan", "harga", "harganya", "biaya", "paket", "paketnya", "dalam", "untuk", "semua", "semuanya", "juga", "dengan", "yang", "kakak", "bapak", "saja", "kami", "sendiri", "bayar", "price",
+    "package", "already", "your", "this", "that", "with", "also", "are", "not", "the", "and",
+];
 const JOURNEY: &[&str] = &["berangkat", "terbang", "tutup", "naik", "habis", "mulai", "leave", "depart", "flight"];
 
 /// Names of other people's hotels, airlines, towns and feasts, in any case of letters: facts or nothing.
@@ -146,6 +187,7 @@ pub fn unfounded(text: &str, facts: &str, of_package: &str) -> Vec<String> {
             .collect();
         for clause in &clauses {
             found.extend(in_clause(clause, facts, of_package));
+            found.extend(wrongly_included(clause, of_package));
         }
         let says = |phrase: &&&str| sentence.contains(**phrase);
         if let Some(phrase) = DIRECT.iter().find(says)
@@ -158,6 +200,14 @@ pub fn unfounded(text: &str, facts: &str, of_package: &str) -> Vec<String> {
         {
             found.push((*phrase).to_owned());
         }
+        if LEAVING.iter().any(|word| sentence.contains(word)) {
+            let weekday = WEEKDAYS.iter().find(|day| has_words(sentence, day) && !of_package.contains(**day)).map(|day| (*day).to_owned());
+            let part = PARTS
+                .iter()
+                .flat_map(|part| MONTHS.iter().map(move |month| format!("{part}{month}")))
+                .find(|said| sentence.contains(said.as_str()) && !facts.contains(said.as_str()));
+            found.extend(weekday.into_iter().chain(part));
+        }
         if sentence.contains("transit") && !sentence.contains("tanpa transit") && !of_package.contains("transit") && !facts.contains("transit") {
             found.push("transit".into());
         }
@@ -166,6 +216,38 @@ pub fn unfounded(text: &str, facts: &str, of_package: &str) -> Vec<String> {
     found.extend(strange_names(text, facts));
     found
 }
+
+/// Things said to be in the price, or not, against what the package's row says.
+fn wrongly_included(words: &[&str], of_package: &str) -> Option<String> {
+    let at = words.iter().position(|word| INCLUDED.contains(word))?;
+    let lines = |head: &str| of_package.lines().filter_map(|line| line.trim().trim_start_matches(['-', '•', ' ']).strip_prefix(head)).collect::<Vec<_>>().join(" ");
+    let (with, without) = (lines("termasuk:"), lines("tidak termasuk:"));
+    let denied = words[at.saturating_sub(2)..at].iter().any(|word| DENIALS.contains(word));
+    words
+        .iter()
+        .map(|word| word.trim_end_matches("nya"))
+        .map(|word| IN_INDONESIAN.iter().find(|(english, _)| *english == word).map_or(word, |(_, ours)| ours))
+        .filter(|word| word.chars().count() >= 4 && !NO_THINGS.contains(word) && !INCLUDED.contains(word))
+        .find(|thing| {
+            let (is_in, is_out) = (has_words(&with, thing), has_words(&without, thing));
+            if denied { is_in && !is_out } else { is_out && !is_in }
+        })
+        .map(|thing| format!("{} {thing}", if denied { "tidak termasuk" } else { "termasuk" }))
+}
+
+/// Things by their English names; rows are Indonesian.
+const IN_INDONESIAN: &[(&str, &str)] = &[
+    ("food", "makan"),
+    ("meal", "makan"),
+    ("meals", "makan"),
+    ("flight", "tiket"),
+    ("flights", "tiket"),
+    ("ticket", "tiket"),
+    ("tickets", "tiket"),
+    ("passport", "paspor"),
+    ("vaccine", "vaksin"),
+    ("vaccination", "vaksin"),
+];
 
 /// Promises and phrases of one clause.
 fn in_clause(words: &[&str], facts: &str, of_package: &str) -> Vec<String> {

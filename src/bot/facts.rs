@@ -9,7 +9,7 @@ use crate::kernel::language::Language;
 use crate::kernel::{date, rupiah};
 use crate::travel::catalog::Catalog;
 use crate::travel::package::{Availability, Package, PackageMedia};
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 use std::collections::BTreeSet;
 
 /// The facts of a turn.
@@ -184,6 +184,12 @@ fn files(media: &[PackageMedia]) -> String {
     format!("\nBerkas yang ada: {}", if named.is_empty() { "belum ada".to_owned() } else { named.join("; ") })
 }
 
+/// The day of the week, in both languages.
+fn weekday(day: NaiveDate) -> String {
+    let names = ["Senin (Monday)", "Selasa (Tuesday)", "Rabu (Wednesday)", "Kamis (Thursday)", "Jumat (Friday)", "Sabtu (Saturday)", "Ahad (Sunday)"];
+    names[day.weekday().num_days_from_monday() as usize].to_owned()
+}
+
 /// Everything the catalogue knows of a package, a line per fact.
 pub fn sheet(package: &Package, today: NaiveDate) -> String {
     let state = match package.availability(today) {
@@ -194,6 +200,7 @@ pub fn sheet(package: &Package, today: NaiveDate) -> String {
     };
     let mut lines = vec![brief(package), format!("Keadaan: {state}")];
     let mut put = |name: &str, value: Option<String>| lines.extend(value.map(|value| format!("{name}: {value}")));
+    put("Hari berangkat", package.departure().map(weekday));
     put("Harga triple", package.price_triple_idr.map(rupiah::full));
     put("Harga double", package.price_double_idr.map(rupiah::full));
     put("Harga bayi", package.price_infant_idr.map(rupiah::full));

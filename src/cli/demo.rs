@@ -73,7 +73,15 @@ fn seed(dir: &DataDir) -> anyhow::Result<()> {
         packages.push((Package::from_json(None, row)?, files));
     }
     desk.write(|tx| -> anyhow::Result<()> {
-        for (key, value) in [("agency.name", AGENCY), ("whatsapp.provider", "simulator"), ("bot.quiet_ms", "800"), ("queue.reply_gap_ms", "200..500"), ("queue.typing", "on")] {
+        for (key, value) in [
+            ("agency.name", AGENCY),
+            ("agency.licence", "PPIU contoh 0000/2026"),
+            ("agency.address", "Jl. Contoh Raya No. 1, Jakarta Selatan"),
+            ("whatsapp.provider", "simulator"),
+            ("bot.quiet_ms", "800"),
+            ("queue.reply_gap_ms", "200..500"),
+            ("queue.typing", "on"),
+        ] {
             setting::set(tx, "demo", key, value)?;
         }
         user::create(tx, "demo", OWNER, "Hendra Gunawan", Role::SystemAdmin, &hash)?;
