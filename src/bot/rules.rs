@@ -243,7 +243,9 @@ fn package_question(context: &TurnContext, read: &Reading) -> Option<Outcome> {
     let code = read.about(context)?;
     let listed = context.catalog.find(code)?;
     let mut topics: Vec<Topic> = TOPICS.iter().filter(|(name, _)| read.asks(name)).map(|(_, topic)| *topic).take(MOST_TOPICS).collect();
-    if topics.is_empty() && read.understood.affirms && context.met_before {
+    // a yes to the card's closing question; later, or with thanks, it is only a nod
+    let is_open = context.conversation.bundle_code.as_deref() != Some(code) && context.conversation.phase < Phase::Booking && !read.asks("thanks");
+    if topics.is_empty() && read.understood.affirms && context.met_before && is_open {
         topics.push(Topic::Facilities); // what the card's closing question offered
     }
     if topics.is_empty() {

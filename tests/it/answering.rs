@@ -239,6 +239,25 @@ fn a_package_is_chosen_from_the_list_by_place_price_or_kind() {
 }
 
 #[test]
+fn a_yes_gets_the_bundle_once_and_a_nod_gets_a_nod() {
+    let app = Kafilah::start();
+    app.customer_writes("6281200000001", "YN0", "UMR_APR_2030_HEMAT");
+    app.wait_delivered(1);
+    app.customer_writes("6281200000001", "YN1", "ok makasih");
+    let nod = app.wait_delivered(2).remove(1);
+    assert!(nod.chars().count() < 160, "thanks are answered with thanks: {nod}");
+    app.customer_writes("6281200000001", "YN2", "boleh kak");
+    app.wait("the bundle", SOON, |app| app.api("GET", "/api/conversations/conv_1", None).1["phase"] == "interest");
+    std::thread::sleep(Duration::from_millis(1_500));
+    let before = app.waha.delivered().len();
+    app.customer_writes("6281200000001", "YN3", "ok siap");
+    app.wait_delivered(before + 1);
+    std::thread::sleep(Duration::from_millis(800));
+    let after = app.waha.delivered();
+    assert!(after.len() == before + 1 && after[before].chars().count() < 160, "{:?}", &after[before..]);
+}
+
+#[test]
 fn a_number_with_a_measure_is_no_party() {
     let app = Kafilah::start();
     app.customer_writes("6281200000001", "NP0", "halo");
