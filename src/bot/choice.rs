@@ -30,7 +30,7 @@ pub fn of_listed<'c>(text: &str, catalog: &'c Catalog, month: Option<&str>, toda
     let numbered = |(at, word): (usize, &&str)| if matches!(word.to_lowercase().as_str(), "nomor" | "nomer" | "no" | "no.") && is_number(at + 1) { "ke" } else { *word }.to_owned();
     let read = words::read(&spoken.iter().enumerate().map(numbered).collect::<Vec<_>>().join(" "));
     let said: Vec<&str> = read.words.iter().map(|word| word.text.as_str()).collect();
-    if said.is_empty() || said.len() > MOST_WORDS || read.words.iter().any(|word| word.denied) {
+    if said.is_empty() || said.len() > MOST_WORDS || read.asks || read.words.iter().any(|word| word.denied || word.text == "lebih") {
         return None;
     }
     let shown = listed(catalog, month, today);
@@ -99,7 +99,16 @@ mod tests {
         ] {
             assert_eq!(of_listed(text, &catalog, Some("2027-01"), today).map(|listed| listed.package.code.as_str()), Some(wanted), "{text}");
         }
-        for text in ["2", "dua orang", "bukan yang pertama", "pertama kali umroh saya jadi banyak yang mau ditanya dulu kak", "halo", "berapa harganya"] {
+        for text in [
+            "2",
+            "dua orang",
+            "bukan yang pertama",
+            "pertama kali umroh saya jadi banyak yang mau ditanya dulu kak",
+            "halo",
+            "berapa harganya",
+            "ada yang lebih murah",
+            "paket paling murah berapa?",
+        ] {
             assert!(of_listed(text, &catalog, Some("2027-01"), today).is_none(), "{text}");
         }
     }

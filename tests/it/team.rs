@@ -48,7 +48,7 @@ fn held(app: &Kafilah) -> BTreeMap<String, usize> {
 
 #[test]
 fn chats_are_dealt_to_those_who_are_there_up_to_their_cap_oldest_first() {
-    let app = Kafilah::start_with(&[("assign.mode", "round_robin"), ("assign.cap", "3"), ("hours.open", "00:00"), ("hours.close", "23:59")]);
+    let app = Kafilah::start_with(&[("assign.mode", "round_robin"), ("assign.cap", "3"), ("hours.open", "00:00"), ("hours.close", "00:00")]);
     let (rina, dadan, nisa) = (agent(&app, "Rina", "cs"), agent(&app, "Dadan", "cs"), agent(&app, "Nisa", "sales_admin"));
     for n in 0..4 {
         asks_for_a_person(&app, n);
