@@ -17,8 +17,6 @@ use std::collections::BTreeMap;
 const AGAIN_MS: i64 = 10 * 60_000;
 /// Chats named in one notice; more are counted.
 const NAMED: usize = 6;
-/// Calls looked at at once.
-const LOOK: i64 = 200;
 /// After a notice the next waits this long and tells all that came meanwhile, ms.
 const GATHER_MS: i64 = 20_000;
 /// Up to which escalation the team has heard, and when (process clock).
@@ -114,9 +112,9 @@ fn calls(tx: &Tx<'_>, from: i64) -> Result<Vec<Call>, StoreError> {
          FROM escalation e JOIN conversation v ON v.id = e.conversation_id JOIN contact c ON c.id = v.contact_id JOIN channel h ON h.id = v.channel_id AND h.kind <> 'simulator'
          WHERE e.id > ?1 AND e.resolved_at IS NULL
            AND NOT EXISTS (SELECT 1 FROM escalation o WHERE o.conversation_id = e.conversation_id AND o.id <= ?1 AND o.resolved_at IS NULL AND o.at > e.at - ?2)
-         ORDER BY e.id LIMIT ?3",
+         ORDER BY e.id",
     )?;
-    let rows = query.query_map((from, AGAIN_MS, LOOK), |row| {
+    let rows = query.query_map((from, AGAIN_MS), |row| {
         Ok(Call { conversation_id: row.get(0)?, channel_id: row.get(1)?, contact_id: row.get(2)?, name: row.get(3)?, phone: row.get(4)?, reason: row.get(5)? })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)

@@ -193,7 +193,7 @@ fn a_page_tells_the_others_who_looks_and_who_types() {
 }
 
 #[test]
-fn a_customer_who_types_is_seen_and_never_stored() {
+fn a_customer_who_types_is_seen_and_makes_no_message() {
     let app = Kafilah::start();
     let rina = agent(&app, "Rina", "cs");
     app.customer_writes("6281200000001", "CT1", "UMR_APR_2030_HEMAT");

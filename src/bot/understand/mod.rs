@@ -162,3 +162,27 @@ pub fn understand(text: &str, has_code: bool, about: bool, bare: bool, today: ch
         entities: entities::find(&read.words, today, bare),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meaning(intents: &[(&'static str, f32)], payment_intent: bool) -> Understanding {
+        let read = understand("halo", false, false, false, "2026-11-20".parse().unwrap());
+        Understanding { intents: intents.to_vec(), payment_intent, wants_human: false, ..read }
+    }
+
+    #[test]
+    fn several_messages_pay_only_when_one_of_them_does() {
+        let names = |understood: &Understanding| understood.intents.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+        let mut joined = meaning(&[("payment_done", 0.8), ("ask_price", 0.4)], true);
+        joined.weigh(&[meaning(&[("provide_info", 0.9)], false), meaning(&[("complaint", 0.7)], false), meaning(&[("negotiate", 0.4)], false)]);
+        assert_eq!((names(&joined), joined.payment_intent), (vec!["complaint", "ask_price"], false), "nobody paid, a complaint is not lost, a guess is none");
+        let mut joined = meaning(&[("payment_done", 0.8)], true);
+        joined.weigh(&[meaning(&[("greeting", 0.9)], false), meaning(&[("payment_done", 0.6)], true)]);
+        assert_eq!((names(&joined), joined.payment_intent), (vec!["payment_done"], true));
+        let mut joined = meaning(&[("register", 0.7)], true);
+        joined.weigh(&[meaning(&[("provide_info", 0.9)], false)]);
+        assert_eq!((names(&joined), joined.payment_intent), (vec!["provide_info"], false), "something is always meant");
+    }
+}
