@@ -94,9 +94,15 @@ impl Default for Conversation {
     }
 }
 
-const SELECT: &str = "SELECT id, contact_id, channel_id, chat_id, phase, package_code, handler, handler_at, last_in_id, last_in_at, answered_id, turn_due_at,
-    low_confidence, party_size, month, suggested_code, language, waiting_since_at, first_code, bundle_code, flow_place, rating_asked_at, rating_about,
-    snoozed_until_at IS NOT NULL OR resolved_at IS NOT NULL FROM conversation";
+/// The one list of columns [`from_row`] reads, with what follows it.
+macro_rules! select {
+    ($which:literal) => {
+        concat!(
+            "SELECT id, contact_id, channel_id, chat_id, phase, package_code, handler, handler_at, last_in_id, last_in_at, answered_id, turn_due_at, low_confidence, party_size, month, suggested_code, language, waiting_since_at, first_code, bundle_code, flow_place, rating_asked_at, rating_about, snoozed_until_at IS NOT NULL OR resolved_at IS NOT NULL FROM conversation",
+            $which
+        )
+    };
+}
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Conversation> {
     Ok(Conversation {
@@ -129,8 +135,8 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Conversation> {
 
 /// By row id; a joined conversation is followed to where it lives on.
 pub fn find(connection: &Connection, id: i64) -> Result<Option<Conversation>, StoreError> {
-    let sql = [SELECT, " WHERE id = ifnull((SELECT merged_into FROM conversation WHERE id = ?1), ?1)"].concat();
-    Ok(connection.prepare_cached(&sql)?.query_row([id], from_row).optional()?)
+    let sql = select!(" WHERE id = ifnull((SELECT merged_into FROM conversation WHERE id = ?1), ?1)");
+    Ok(connection.prepare_cached(sql)?.query_row([id], from_row).optional()?)
 }
 
 /// `conv_12` → 12.
@@ -140,8 +146,7 @@ pub fn parse_id(text: &str) -> Option<i64> {
 
 /// The conversation of a contact on a channel, made if it is new; remembers the address last written from.
 pub fn open(tx: &Tx<'_>, channel_id: i64, contact_id: i64, party: &Party, at: i64) -> Result<Conversation, StoreError> {
-    let sql = [SELECT, " WHERE contact_id = ?1 AND channel_id = ?2"].concat();
-    let mut query = tx.prepare_cached(&sql)?;
+    let mut query = tx.prepare_cached(select!(" WHERE contact_id = ?1 AND channel_id = ?2"))?;
     if let Some(found) = query.query_row((contact_id, channel_id), from_row).optional()? {
         if found.chat_id != party.chat_id {
             tx.prepare_cached("UPDATE conversation SET chat_id = ?2 WHERE id = ?1")?.execute((found.id, &party.chat_id))?;
@@ -342,7 +347,7 @@ fn state(tx: &Tx<'_>, id: i64) -> Result<Map<String, Value>, StoreError> {
 pub fn join(tx: &Tx<'_>, into: i64, from: i64) -> Result<Joined, StoreError> {
     let mut joined = Joined { stayed: state(tx, into)?, went: state(tx, from)?, ..Joined::default() };
     for table in OWNED {
-        let mut query = tx.prepare_cached(&format!("UPDATE {table} SET conversation_id = ?1 WHERE conversation_id = ?2 RETURNING id"))?;
+        let mut query = tx.prepare(&format!("UPDATE {table} SET conversation_id = ?1 WHERE conversation_id = ?2 RETURNING id"))?;
         let rows: Vec<i64> = query.query_map((into, from), |row| row.get(0))?.collect::<Result<_, _>>()?;
         if !rows.is_empty() {
             joined.rows.insert(table.to_owned(), rows);

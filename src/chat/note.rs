@@ -106,7 +106,7 @@ pub fn remove(tx: &Tx<'_>, conversation: i64, id: i64, actor: &str, own: bool) -
     Ok(tx.emit("conversation.updated", Some(conversation), json!({"note_id": id}))?)
 }
 
-fn touch(tx: &Tx<'_>, sql: &str, id: i64, at: Option<i64>, conversation: i64) -> Result<(), NoteError> {
+fn touch(tx: &Tx<'_>, sql: &'static str, id: i64, at: Option<i64>, conversation: i64) -> Result<(), NoteError> {
     if tx.prepare_cached(sql)?.execute((id, at, conversation))? > 0 { Ok(()) } else { Err(NoteError::NoSuchConversation) }
 }
 

@@ -42,11 +42,20 @@ pub fn cut(text: &str, max: usize) -> &str {
 
 /// First line of a text for lists: folded blanks, at most `max` characters, an ellipsis when cut.
 pub fn preview(text: &str, max: usize) -> String {
-    let mut words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if words.chars().count() > max {
-        words = words.chars().take(max - 1).collect::<String>() + "…";
+    let mut line = String::new();
+    let mut length = 0;
+    for word in text.split_whitespace() {
+        for character in (length > 0).then_some(' ').into_iter().chain(word.chars()) {
+            if length == max {
+                line.pop();
+                line.push('…');
+                return line;
+            }
+            line.push(character);
+            length += 1;
+        }
     }
-    words
+    line
 }
 
 #[cfg(test)]
@@ -60,5 +69,6 @@ mod tests {
         assert_eq!(clean_name("  Siti\n\tRahma "), Some("Siti Rahma".into()));
         assert_eq!(clean_name("\u{7}\n"), None);
         assert_eq!(preview("satu dua tiga", 8), "satu du…");
+        assert_eq!(preview(" satu\n dua ", 8), "satu dua");
     }
 }

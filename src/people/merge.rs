@@ -55,7 +55,7 @@ fn facts(tx: &Tx<'_>, id: i64) -> Result<Map<String, Value>, StoreError> {
     Ok(serde_json::from_str(&text).unwrap_or_default())
 }
 
-fn ids(tx: &Tx<'_>, sql: &str, id: i64) -> Result<Vec<i64>, StoreError> {
+fn ids(tx: &Tx<'_>, sql: &'static str, id: i64) -> Result<Vec<i64>, StoreError> {
     let mut query = tx.prepare_cached(sql)?;
     let rows = query.query_map([id], |row| row.get(0))?;
     Ok(rows.collect::<Result<_, _>>()?)

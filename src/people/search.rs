@@ -15,18 +15,24 @@ fn until(connection: &Connection, what: &str) -> Result<i64, StoreError> {
     Ok(connection.prepare_cached("SELECT until FROM search_mark WHERE what = ?1")?.query_row([what], |row| row.get(0))?)
 }
 
-const CONTACT: &str = "INSERT INTO contact_search (rowid, name, phone, enohp) SELECT c.id, ifnull(c.name, ''), ifnull(p.value, ''), ifnull(backwards(p.value), '')
-    FROM contact c LEFT JOIN identity p ON p.contact_id = c.id AND p.kind = 'phone' WHERE c.merged_into IS NULL AND";
+/// Puts contacts into their index: those for which `which` holds.
+macro_rules! put_contacts {
+    ($which:literal) => {
+        concat!(
+            "INSERT INTO contact_search (rowid, name, phone, enohp) SELECT c.id, ifnull(c.name, ''), ifnull(p.value, ''), ifnull(backwards(p.value), '') FROM contact c LEFT JOIN identity p ON p.contact_id = c.id AND p.kind = 'phone' WHERE c.merged_into IS NULL AND",
+            $which
+        )
+    };
+}
 
 /// Brings the indexes forward by up to [`STEP`] rows each; how many were put in.
 pub fn advance(tx: &Tx<'_>) -> Result<usize, StoreError> {
-    backwards(tx)?;
     let (contact, message) = (until(tx, "contact")?, until(tx, "message")?);
-    let last_contact: i64 = tx.query_row("SELECT min(ifnull(max(id), 0), ?1) FROM contact", [contact + STEP], |row| row.get(0))?;
-    let last_message: i64 = tx.query_row("SELECT min(ifnull(max(id), 0), ?1) FROM message", [message + STEP], |row| row.get(0))?;
+    let last_contact: i64 = tx.prepare_cached("SELECT min(ifnull(max(id), 0), ?1) FROM contact")?.query_row([contact + STEP], |row| row.get(0))?;
+    let last_message: i64 = tx.prepare_cached("SELECT min(ifnull(max(id), 0), ?1) FROM message")?.query_row([message + STEP], |row| row.get(0))?;
     let mut done = 0;
     if last_contact > contact {
-        done += tx.prepare_cached(&[CONTACT, " c.id > ?1 AND c.id <= ?2 GROUP BY c.id"].concat())?.execute((contact, last_contact))?;
+        done += tx.prepare_cached(put_contacts!(" c.id > ?1 AND c.id <= ?2 GROUP BY c.id"))?.execute((contact, last_contact))?;
         tx.execute("UPDATE search_mark SET until = ?1 WHERE what = 'contact'", [last_contact])?;
     }
     if last_message > message {
@@ -48,23 +54,13 @@ pub fn is_behind(connection: &Connection) -> Result<bool, StoreError> {
     Ok(behind != 0)
 }
 
-/// SQL's `backwards(text)`: the characters in reverse.
-fn backwards(connection: &Connection) -> Result<(), StoreError> {
-    let flags = rusqlite::functions::FunctionFlags::SQLITE_UTF8 | rusqlite::functions::FunctionFlags::SQLITE_DETERMINISTIC;
-    Ok(connection.create_scalar_function("backwards", 1, flags, |context| {
-        let text: Option<String> = context.get(0)?;
-        Ok(text.map(|text| text.chars().rev().collect::<String>()))
-    })?)
-}
-
 /// A contact that is in the index has another name, or lives on elsewhere.
 pub fn renamed(tx: &Tx<'_>, id: i64) -> Result<(), StoreError> {
     if id > until(tx, "contact")? {
         return Ok(());
     }
-    backwards(tx)?;
     tx.execute("DELETE FROM contact_search WHERE rowid = ?1", [id])?;
-    tx.prepare_cached(&[CONTACT, " c.id = ?1 LIMIT 1"].concat())?.execute([id])?;
+    tx.prepare_cached(put_contacts!(" c.id = ?1 LIMIT 1"))?.execute([id])?;
     Ok(())
 }
 
