@@ -8,10 +8,11 @@ use std::path::Path;
 
 /// File, then the least of: intents micro-F1, macro-F1, code, phase, payment F1, person F1, escalation F1, language, entities F1.
 const FLOORS: &[(&str, [f64; 9])] = &[
-    ("aside_new", [0.91, 0.91, 0.97, 0.96, 0.93, 0.96, 0.95, 0.97, 0.95]),
+    ("aside_new", [0.91, 0.91, 0.97, 0.96, 0.94, 0.96, 0.95, 0.97, 0.95]),
     ("aside_tester", [0.91, 0.91, 0.97, 0.96, 0.94, 0.96, 0.96, 0.97, 0.95]),
+    ("aside_judge", [0.94, 0.94, 0.98, 0.96, 0.96, 0.94, 0.96, 0.98, 0.92]),
     ("aside_other", [0.93, 0.93, 0.98, 0.97, 0.96, 0.97, 0.96, 0.97, 0.97]),
-    ("aside", [0.92, 0.92, 0.98, 0.96, 0.91, 0.92, 0.95, 0.97, 0.94]),
+    ("aside", [0.92, 0.92, 0.98, 0.97, 0.93, 0.94, 0.95, 0.97, 0.94]),
     ("aside_hard", [0.90, 0.90, 0.98, 0.94, 0.91, 0.93, 0.93, 0.95, 0.94]),
 ];
 const COLUMNS: [&str; 9] = ["micro", "macro", "code", "phase", "payment", "person", "escalate", "language", "entities"];
