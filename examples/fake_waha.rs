@@ -4,7 +4,9 @@
 //! cargo run --example fake_waha -- 127.0.0.1:3000
 //! kafilah set whatsapp.provider waha && kafilah set waha.url http://127.0.0.1:3000
 //! curl 127.0.0.1:3000/_sent
-//! curl -X POST '127.0.0.1:3000/_chaos?fail=0.3&drop=0.1'
+//! curl -X POST '127.0.0.1:3000/_chaos?fail=0.3&busy=0.1&lie=0.1&wait_ms=500'   # 500s, 429s, delivered but told 500
+//! curl -X POST '127.0.0.1:3000/_chaos?always=463'                              # every send; always=0 ends it
+//! curl -X POST '127.0.0.1:3000/_chaos?session=SCAN_QR_CODE&own_ids=1'          # a session that is down, ids of its own
 //! ```
 //! The tests use the same server in their own process.
 
@@ -432,7 +434,13 @@ async fn chaos(State(memory): State<Shared>, Query(query): Query<HashMap<String,
     memory.chaos.busy = share("busy").unwrap_or(memory.chaos.busy);
     memory.chaos.deliver_and_fail = share("lie").unwrap_or(memory.chaos.deliver_and_fail);
     memory.chaos.wait = share("wait_ms").map_or(memory.chaos.wait, |ms| Duration::from_millis(ms as u64));
-    Json(json!({"fail": memory.chaos.fail, "busy": memory.chaos.busy, "lie": memory.chaos.deliver_and_fail}))
+    memory.chaos.always = share("always").map_or(memory.chaos.always, |status| Some(status as u16).filter(|status| *status > 0));
+    memory.chaos.own_ids = share("own_ids").map_or(memory.chaos.own_ids, |on| on > 0.0);
+    if let Some(session) = query.get("session") {
+        memory.chaos.session.clone_from(session);
+    }
+    let chaos = &memory.chaos;
+    Json(json!({"fail": chaos.fail, "busy": chaos.busy, "lie": chaos.deliver_and_fail, "wait_ms": chaos.wait.as_millis() as u64, "always": chaos.always, "own_ids": chaos.own_ids, "session": chaos.session}))
 }
 
 #[allow(dead_code)] // the tests include this file as a module

@@ -137,7 +137,7 @@ impl App {
     /// Opens the store and reads the settings.
     pub fn open(dir: DataDir, test_clock: bool) -> anyhow::Result<Arc<Self>> {
         let store = Store::open(dir, Clock::default())?;
-        let key = SecretKey::from_text(&std::fs::read_to_string(store.dir.key_file())?)?;
+        let key = store.dir.key()?;
         let settings = store.read_blocking(|connection| Settings::load(connection, &key))?;
         let hours = settings.hours(store.read_blocking(holiday::all)?);
         for name in &settings.sealed {

@@ -55,6 +55,7 @@ login = Sign in
 logout = Sign out
 login-intro = Sign in to the WhatsApp desk.
 login-nobody = There are no users yet. Run on the server:
+login-insecure = This page was opened without https, so the browser will not keep you signed in. Open it over https (see examples/deploy/Caddyfile), or from this very machine as localhost.
 login-wrong = E-mail or password is wrong.
 login-wait = { $seconds ->
     [one] Too many tries. Try again in 1 second.
@@ -525,7 +526,10 @@ wa-note-unreachable = WAHA does not answer. Check the address, and whether WAHA 
 wa-note-refused = WAHA refused; look at the session's status.
 wa-note-bad-phone = The number is not right.
 wa-note-no-code = WAHA gave no code. Use the QR code, or try again shortly.
-wa-unreachable = WAHA cannot be reached
+wa-problem-unreachable = WAHA cannot be reached. Check its address and whether it is running.
+wa-problem-bad-key = WAHA answers but refuses this key. Copy the key again (WAHA_API_KEY), then save and test.
+wa-problem-slow = WAHA did not answer in time. Check its address, or restart WAHA.
+wa-problem-not-waha = Something answers at this address, but it is not WAHA. Check address and port.
 scan-title = Scan with the office phone
 scan-text = Use the number that serves your customers. You can answer on the phone as usual; the bot is silent as soon as you write.
 scan-1 = Open WhatsApp on the phone
@@ -572,7 +576,10 @@ wa-step-heard-text = send one message to this number
 wa-step-history = History is caught up
 wa-step-history-text = by itself once linked
 wa-healthy = Keeping the number healthy
-wa-healthy-text = At most { $cap } first contacts a day. Replies wait { $gap } milliseconds at random and show typing.
+wa-healthy-text = At most { $cap } first contacts a day. Replies wait { $gap } milliseconds at random{ $typing ->
+    [yes] {" "}and show typing
+   *[no] {""}
+}.
 wa-private = Only personal chats are stored, on your own server. Groups and status are ignored.
 
 # team, profile, settings, audit

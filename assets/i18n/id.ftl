@@ -54,6 +54,7 @@ login = Masuk
 logout = Keluar
 login-intro = Masuk ke meja kerja WhatsApp.
 login-nobody = Belum ada pengguna. Jalankan di server:
+login-insecure = Halaman ini dibuka tanpa https, jadi peramban tidak menyimpan tanda masuk. Buka lewat https (contoh: examples/deploy/Caddyfile), atau dari mesin ini sendiri lewat localhost.
 login-wrong = E-mail atau kata sandi salah.
 login-wait = Terlalu banyak percobaan. Coba lagi dalam { $seconds } detik.
 email = E-mail
@@ -502,7 +503,10 @@ wa-note-unreachable = WAHA tidak menjawab. Periksa alamatnya, dan apakah WAHA be
 wa-note-refused = WAHA menolak permintaan ini; lihat status sesi.
 wa-note-bad-phone = Nomor tidak dikenali.
 wa-note-no-code = WAHA tidak memberi kode. Pakai QR, atau coba sebentar lagi.
-wa-unreachable = WAHA tidak bisa dihubungi
+wa-problem-unreachable = WAHA tidak bisa dihubungi. Periksa alamatnya dan apakah WAHA sedang jalan.
+wa-problem-bad-key = WAHA menjawab, tetapi menolak kunci ini. Salin lagi kuncinya (WAHA_API_KEY), lalu simpan dan tes.
+wa-problem-slow = WAHA tidak menjawab tepat waktu. Periksa alamatnya, atau mulai ulang WAHA.
+wa-problem-not-waha = Alamat ini menjawab, tetapi bukan WAHA. Periksa alamat dan portnya.
 scan-title = Pindai dengan HP kantor
 scan-text = Pakai nomor yang memang dipakai melayani jamaah. Chat di HP tetap bisa dibalas seperti biasa; bot diam begitu Anda menulis.
 scan-1 = Buka WhatsApp di HP
@@ -549,7 +553,10 @@ wa-step-heard-text = kirim satu pesan ke nomor ini
 wa-step-history = Riwayat disamakan
 wa-step-history-text = otomatis setelah tersambung
 wa-healthy = Menjaga nomor tetap sehat
-wa-healthy-text = Paling banyak { $cap } kontak pertama sehari. Balasan memakai jeda acak { $gap } milidetik dan tampak mengetik.
+wa-healthy-text = Paling banyak { $cap } kontak pertama sehari. Balasan memakai jeda acak { $gap } milidetik{ $typing ->
+    [yes] {" "}dan tampak mengetik
+   *[no] {""}
+}.
 wa-private = Hanya chat pribadi yang disimpan, di server Anda sendiri. Grup dan status diabaikan.
 
 # team, profile, settings, audit

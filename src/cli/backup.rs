@@ -1,6 +1,7 @@
 //! `backup` and `restore`.
 
 use super::{Desk, progress::Progress};
+use crate::db::setting::Settings;
 use crate::db::{DataDir, StoreError, backup};
 use std::path::Path;
 
@@ -25,6 +26,11 @@ pub fn restore(dir: &DataDir, file: &Path) -> anyhow::Result<()> {
     match kept? {
         Some(kept) => println!("restored; the store that was here is kept as {}", kept.display()),
         None => println!("restored into {}", dir.0.display()),
+    }
+    let desk = Desk::open(dir)?;
+    let sealed = Settings::load(desk.connection(), &desk.key)?.sealed;
+    if !sealed.is_empty() {
+        eprintln!("sealed with another secret.key, so they do not open: {}. Put the copy of that key at {}, or set them again", sealed.join(", "), dir.key_file().display());
     }
     Ok(())
 }

@@ -47,11 +47,15 @@ pub fn run(dir: DataDir, options: &Options) -> anyhow::Result<()> {
     })
 }
 
-/// Fills an empty store; a store that has users is left as it is.
+/// Fills an empty store; the demo's own is left as it is.
+///
+/// Errors: a store that is not the demo's.
 fn seed(dir: &DataDir) -> anyhow::Result<()> {
     let mut desk = Desk::open(dir)?;
     let used: i64 = desk.connection().query_row("SELECT count(*) FROM user", [], |row| row.get(0))?;
     if used > 0 {
+        let ours: i64 = desk.connection().query_row("SELECT count(*) FROM user WHERE email = ?1", [OWNER], |row| row.get(0))?;
+        anyhow::ensure!(ours > 0, "the store in {} is a real agency's; the demo would write made-up conversations into it. Choose another folder with --data", dir.0.display());
         return Ok(());
     }
     let rows: Vec<Value> = serde_json::from_str(&asset_text("demo/catalog.json")).context("the demo catalogue")?;
@@ -145,6 +149,9 @@ fn play(app: &Arc<App>) -> anyhow::Result<()> {
         if silent > 0 || app.is_stopping() {
             break;
         }
+    }
+    if app.is_stopping() {
+        return Ok(());
     }
     let state: Option<(String, String)> = app.store.read_blocking(|c| -> Result<_, StoreError> {
         use rusqlite::OptionalExtension;

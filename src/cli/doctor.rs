@@ -9,7 +9,7 @@ use crate::travel::booking;
 use crate::wire::client::{Call, Http};
 use crate::wire::smtp::Relay;
 use crate::wire::waha_api::{Waha, has_webhook};
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -37,7 +37,12 @@ const STUCK_MS: i64 = 30 * 60_000;
 /// Does it.
 pub fn run(dir: &DataDir, json: bool) -> anyhow::Result<()> {
     let checks = look(dir).unwrap_or_else(|error| {
-        let way_out = if dir.database().exists() { "; restore a backup with `kafilah restore`" } else { "" };
+        let code = error.chain().find_map(|cause| cause.downcast_ref::<rusqlite::Error>()?.sqlite_error_code());
+        let way_out = match code {
+            _ if !dir.database().exists() => "",
+            Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly) => "; the store itself may be well: the folder must be writable, by this user and on this disk",
+            _ => "; restore a backup with `kafilah restore`",
+        };
         vec![check("store", Verdict::Failed, format!("cannot be opened: {error:#}{way_out}")), disk(dir)]
     });
     let failed = checks.iter().filter(|check| check.verdict == Verdict::Failed).count();
@@ -130,7 +135,8 @@ fn disk(dir: &DataDir) -> Check {
     let said = std::process::Command::new("df").arg("-Pk").arg(&dir.0).output();
     let free = said.ok().and_then(|out| String::from_utf8_lossy(&out.stdout).lines().nth(1)?.split_whitespace().nth(3)?.parse::<u64>().ok()).map(|kb| kb * 1024);
     let probe = dir.0.join(".doctor");
-    let writable = std::fs::write(&probe, b"x").and_then(|()| std::fs::remove_file(&probe));
+    let writable = std::fs::write(&probe, b"x");
+    let _ = std::fs::remove_file(&probe); // a full disk makes the name and not the content
     match (writable, free) {
         (Err(error), _) => check("disk", Verdict::Failed, format!("the data folder cannot be written: {error}")),
         (Ok(()), Some(free)) if free < FREE_WARNING => check("disk", Verdict::Warning, format!("only {} MB free", free >> 20)),

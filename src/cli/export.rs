@@ -43,6 +43,7 @@ pub fn run(dir: &DataDir, options: &Options) -> anyhow::Result<()> {
         println!("{AUDIENCE}");
         return Ok(());
     }
+    dir.spare(&options.out)?;
     if options.what == AUDIENCE {
         return audience(dir, options);
     }

@@ -15,6 +15,7 @@ use anyhow::{Context, bail};
 use chrono::NaiveDate;
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value};
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// What the file holds.
@@ -115,8 +116,10 @@ pub fn run(dir: &DataDir, options: &Options) -> anyhow::Result<()> {
     }
     let mut good = Vec::with_capacity(rows.len());
     let mut wrong = 0;
+    let known = known_packages(dir, options.what)?;
+    let mut codes: HashMap<String, usize> = HashMap::new();
     for (line, row) in &rows {
-        match check(options.what, row) {
+        match check(options.what, row).and_then(|row| fits(row, *line, &mut codes, &known)) {
             Ok(row) => good.push(row),
             Err(problem) => {
                 wrong += 1;
@@ -149,6 +152,35 @@ pub fn run(dir: &DataDir, options: &Options) -> anyhow::Result<()> {
         Err(error) => return Err(error).context("nothing was written"),
     }
     Ok(())
+}
+
+/// Codes a campaign may point at; empty for other kinds.
+fn known_packages(dir: &DataDir, what: What) -> anyhow::Result<HashSet<String>> {
+    if !matches!(what, What::Campaigns) {
+        return Ok(HashSet::new());
+    }
+    let desk = Desk::open(dir)?;
+    let mut query = desk.connection().prepare("SELECT code FROM package")?;
+    let codes = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(codes)
+}
+
+/// What a row alone cannot tell: a code that stands twice in the file, a package that is not there.
+fn fits(row: Row, line: usize, codes: &mut HashMap<String, usize>, known: &HashSet<String>) -> Result<Row, String> {
+    let code = match &row {
+        Row::Package(package) => &package.code,
+        Row::Campaign { code, package_code, .. } => {
+            if let Some(package) = package_code.as_ref().filter(|package| !known.contains(*package)) {
+                return Err(format!("package_code: there is no package {package}; import packages first"));
+            }
+            code
+        }
+        _ => return Ok(row),
+    };
+    match codes.insert(code.clone(), line) {
+        Some(first) => Err(format!("code: {code} stands in row {first} already")),
+        None => Ok(row),
+    }
 }
 
 /// The packages of a JSON or CSV file, for `init` and the demo.

@@ -29,7 +29,11 @@ pub fn run(dir: &DataDir, options: &Options) -> anyhow::Result<()> {
     let packages = options.catalog.as_deref().map(import::read_packages).transpose()?;
     let mut desk = Desk::open(dir)?;
     let owners: i64 = desk.connection().query_row("SELECT count(*) FROM user", [], |row| row.get(0))?;
-    anyhow::ensure!(owners == 0, "the store in {} has users already; add more with `kafilah user add`", dir.0.display());
+    anyhow::ensure!(
+        owners == 0,
+        "the store in {} has users already; add more with `kafilah user add`, or choose another folder with --data (the demo keeps its made-up agency in this one)",
+        dir.0.display()
+    );
     let (agency, email) = (options.agency.trim().to_owned(), options.owner_email.clone());
     let name = email.split('@').next().unwrap_or("owner").to_owned();
     desk.write(|tx| -> anyhow::Result<()> {

@@ -126,8 +126,9 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Replay(options) => replay::run(&dir, &options),
         Command::Doctor { json } => doctor::run(&dir, json),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "kafilah", &mut std::io::stdout());
-            Ok(())
+            let mut script = Vec::new(); // the generator panics on a closed pipe
+            clap_complete::generate(shell, &mut Cli::command(), "kafilah", &mut script);
+            Ok(std::io::Write::write_all(&mut std::io::stdout(), &script)?)
         }
     }
 }
@@ -147,7 +148,7 @@ impl Desk {
         let mut connection = crate::db::connect(&dir.database()).with_context(|| format!("while opening {}", dir.database().display()))?;
         connection.pragma_update(None, "wal_autocheckpoint", 0)?; // checkpoints are the server's
         migrations::bring_up_to_date(&mut connection)?;
-        let key = SecretKey::from_text(&std::fs::read_to_string(dir.key_file())?)?;
+        let key = dir.key()?;
         Ok(Self { connection, clock: Clock::default(), key })
     }
 

@@ -6,7 +6,7 @@ use crate::web::{routes, server};
 use crate::worker::Workers;
 use anyhow::{Context, bail};
 use clap::Args;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -120,5 +120,5 @@ fn check_in_background(app: &Arc<App>) {
 fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("KAFILAH_LOG").unwrap_or_else(|_| "info".into());
     // set once a process; the demo comes here through the same door
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).try_init();
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init();
 }

@@ -22,14 +22,15 @@ pub fn get(dir: &DataDir, key: Option<&str>) -> anyhow::Result<()> {
     let desk = Desk::open_existing(dir)?;
     let settings = Settings::load(desk.connection(), &desk.key)?;
     let shown = settings.shown();
+    let says = |key: &str, value: String| if settings.sealed.contains(&key) { "*** (sealed with another secret.key)".to_owned() } else { value };
     match key {
         Some(key) => {
-            let (_, value, _) = shown.iter().find(|(spec, ..)| spec.key == key).ok_or_else(|| setting::SettingError::Unknown(key.to_owned()))?;
-            println!("{value}");
+            let (spec, value, _) = shown.iter().find(|(spec, ..)| spec.key == key).ok_or_else(|| setting::SettingError::Unknown(key.to_owned()))?;
+            println!("{}", says(spec.key, value.clone()));
         }
         None => {
             for (spec, value, changed) in shown {
-                println!("{} {} = {value}", if changed { "*" } else { " " }, spec.key);
+                println!("{} {} = {}", if changed { "*" } else { " " }, spec.key, says(spec.key, value));
             }
         }
     }

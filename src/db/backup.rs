@@ -28,6 +28,7 @@ pub struct Summary {
 ///
 /// Errors: the disk, or a backup that does not verify; the old file at `out` is kept then.
 pub fn write(dir: &DataDir, out: &Path, progress: &mut dyn FnMut(&str, u64, u64)) -> anyhow::Result<Summary> {
+    dir.spare(out)?;
     let aside = beside(out, "part");
     let _ = fs::remove_file(&aside); // left by an earlier try that was killed
     let done = write_aside(dir, &aside, progress).and_then(|summary| {
@@ -98,6 +99,7 @@ pub fn verify(connection: &Connection) -> anyhow::Result<i64> {
 /// Puts a backup in place of the store in `dir`: verified first, never under a running server, the old store kept aside.
 /// Returns where the old one went.
 pub fn restore(dir: &DataDir, file: &Path, progress: &mut dyn FnMut(&str, u64, u64)) -> anyhow::Result<Option<PathBuf>> {
+    ensure!(file.is_file(), "there is no file {}", file.display());
     let given = readers::open_reader(file).with_context(|| format!("while opening {}", file.display()))?;
     verify(&given)?;
     drop(given);

@@ -13,12 +13,13 @@ pub mod setting;
 pub mod writer;
 
 use crate::kernel::clock::Clock;
+use anyhow::Context;
 use readers::Readers;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,6 +84,31 @@ impl DataDir {
     /// Present while a server runs; found at start, it says the last one did not end well.
     pub fn running_mark(&self) -> PathBuf {
         self.0.join("running")
+    }
+
+    /// The key of sealed secrets.
+    ///
+    /// Errors name the file: it is copied by hand when a store moves.
+    pub fn key(&self) -> anyhow::Result<setting::SecretKey> {
+        let file = self.key_file();
+        let text = fs::read_to_string(&file).with_context(|| format!("while reading {}", file.display()))?;
+        setting::SecretKey::from_text(&text).with_context(|| format!("{} is no key; put back the copy kept of it", file.display()))
+    }
+
+    /// Refuses to let `path` be written where it is part of this store, by whatever name.
+    ///
+    /// Errors: it is the database, its log, the key, the lock or inside the media folder.
+    pub fn spare(&self, path: &Path) -> anyhow::Result<()> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let (Ok(folder), Ok(own)) = (folder.canonicalize(), self.0.canonicalize()) else { return Ok(()) };
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let is_ours = |name: &str| name.starts_with("kafilah.db") || ["secret.key", "kafilah.lock", "running", "media"].contains(&name);
+        let by_name = folder == own && is_ours(&name) || folder.starts_with(own.join("media"));
+        let by_link = path.canonicalize().is_ok_and(|real| real.parent() == Some(own.as_path()) && real.file_name().is_some_and(|name| is_ours(&name.to_string_lossy())));
+        let inode = |path: &Path| fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).ok();
+        let by_inode = inode(path).is_some_and(|theirs| [self.database(), self.key_file()].iter().any(|ours| inode(ours) == Some(theirs)));
+        anyhow::ensure!(!(by_name || by_link || by_inode), "{} is part of the store itself; write to another file", path.display());
+        Ok(())
     }
 
     /// Makes the folder (0700), the media folder and the key file (0600) where they are missing.

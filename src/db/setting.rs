@@ -20,6 +20,8 @@ use std::time::Duration;
 pub enum Kind {
     /// Any text of at most 2,000 characters.
     Text,
+    /// The same, but something must stand there: customers read it.
+    Name,
     /// Text that is never shown again.
     Secret,
     /// `on` or `off`.
@@ -61,7 +63,7 @@ const fn spec(key: &'static str, default: &'static str, kind: Kind) -> Spec {
 
 /// Every setting there is.
 pub const SPECS: &[Spec] = &[
-    spec("agency.name", "Biro Umroh", Kind::Text),
+    spec("agency.name", "Biro Umroh", Kind::Name),
     spec("agency.licence", "", Kind::Text),
     spec("agency.address", "", Kind::Text),
     spec("agency.timezone", "Asia/Jakarta", Kind::Zone),
@@ -166,6 +168,8 @@ fn check(spec: &'static Spec, value: &str) -> Result<(), SettingError> {
     match spec.kind {
         _ if !fits => fail("at most 2,000 characters on one line".into()),
         Kind::Text | Kind::Secret => Ok(()),
+        Kind::Name if value.trim().is_empty() => fail("a name; customers read it".into()),
+        Kind::Name => Ok(()),
         Kind::Switch if ["on", "off"].contains(&value) => Ok(()),
         Kind::Switch => fail("on or off".into()),
         Kind::Int(low, high) if value.parse().is_ok_and(|n| (low..=high).contains(&n)) => Ok(()),

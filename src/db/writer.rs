@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::{Deref, DerefMut};
+use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -29,6 +30,8 @@ const CHECKPOINT_PAGES: u32 = 1_000;
 const LOG_KEEP_BYTES: u32 = 2 << 20;
 /// How often a store that cannot be written is tried again.
 const RETRY: Duration = Duration::from_secs(2);
+/// Why nothing is written any more when somebody put another file in the database's place while it was open.
+const REPLACED: &str = "replaced";
 /// Exit codes of a store that must not go on: sysexits EX_SOFTWARE and EX_IOERR.
 const EXIT_PANIC: i32 = 70;
 const EXIT_STORAGE: i32 = 74;
@@ -432,16 +435,21 @@ fn work(mut connection: Connection, clock: &Clock, key: &SecretKey, shared: &Sha
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).ok(); // only a size, never correctness
     connection.pragma_update(None, "journal_size_limit", LOG_KEEP_BYTES).ok(); // what a busy hour needed is given back
     connection.pragma_update(None, "cache_size", -16_000).ok(); // kibibytes: keeps the inner pages of big indexes
+    let opened = identity(&connection);
     loop {
         let mut jobs = next_jobs(shared);
         if jobs.is_empty() {
             if shared.closing.load(Ordering::Acquire) {
                 break;
             }
-            probe(&mut connection, shared); // idle and in trouble: has it passed?
+            // idle and in trouble: has it passed?
+            if identity(&connection) == opened {
+                probe(&mut connection, shared);
+            }
             continue;
         }
-        let failed = match commit(&mut connection, clock, key, &mut jobs) {
+        let done = if identity(&connection) == opened { commit(&mut connection, clock, key, &mut jobs) } else { Err(StoreError::Unavailable(REPLACED.into())) };
+        let failed = match done {
             Ok((woken, live)) => {
                 *lock(&shared.trouble) = None;
                 if let Some(hook) = shared.hook.get() {
@@ -482,6 +490,13 @@ fn next_jobs(shared: &Shared) -> Vec<Box<dyn Job>> {
         jobs.push(job);
     }
     jobs
+}
+
+/// Device and inode of the database file as it stands in its folder now. What is written to another than the one opened
+/// would be gone with the next start.
+fn identity(connection: &Connection) -> Option<(u64, u64)> {
+    let meta = std::fs::metadata(connection.path()?).ok()?;
+    Some((meta.dev(), meta.ino()))
 }
 
 fn begin(connection: &mut Connection) -> Result<Transaction<'_>, StoreError> {
@@ -565,7 +580,11 @@ fn trouble(shared: &Shared, error: &StoreError) -> String {
     }
     let mut slot = lock(&shared.trouble);
     if slot.as_ref() != Some(&why) {
-        tracing::error!(reason = %why, "the store cannot be written; trying again every 2 s");
+        if why == REPLACED {
+            tracing::error!("the database file was replaced or removed while it was open; nothing is acknowledged until kafilah is started again");
+        } else {
+            tracing::error!(reason = %why, "the store cannot be written; trying again every 2 s");
+        }
     }
     *slot = Some(why.clone());
     why

@@ -6,6 +6,7 @@ pub mod date;
 pub mod diff;
 pub mod hours;
 pub mod ids;
+pub mod json;
 pub mod language;
 pub mod phone;
 pub mod rupiah;

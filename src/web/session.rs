@@ -28,6 +28,15 @@ pub fn set_cookie(app: &App, headers: &HeaderMap, token: Option<&str>) -> String
     }
 }
 
+/// Whether a browser would keep the cookie of [`set_cookie`]: not over plain http to another machine.
+pub fn keeps_cookie(app: &App, headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let host = text("host");
+    let host_is_local = host.starts_with("127.") || host.starts_with("localhost") || host.starts_with("[::1]");
+    let https = text("x-forwarded-proto") == "https" || app.settings().text("server.public_url").starts_with("https://");
+    https || host_is_local || is_plain_loopback(app, headers)
+}
+
 /// Plain http straight to a loopback listener, not through a TLS proxy.
 fn is_plain_loopback(app: &App, headers: &HeaderMap) -> bool {
     let loopback = app.listen.get().is_some_and(|address| address.ip().is_loopback());

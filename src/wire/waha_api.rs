@@ -201,7 +201,10 @@ impl Waha {
 
     /// `{version, engine, tier, …}`.
     pub fn version(&self) -> Result<Value, WahaError> {
-        self.ask("GET", "/api/server/version", None).or_else(|_| self.ask("GET", "/api/version", None))
+        match self.ask("GET", "/api/server/version", None) {
+            Err(WahaError::Status { status: 404, .. }) => self.ask("GET", "/api/version", None), // before 2024.10
+            answer => answer,
+        }
     }
 
     /// When the gateway started, unix ms.

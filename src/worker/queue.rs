@@ -472,7 +472,14 @@ fn record(tx: &Tx<'_>, reports: &[Report], timeout_ms: i64, longest_ms: i64) -> 
                 }
             }
             Report::Looked(id, LookOutcome::Found(wa_id)) => outbox::accept(tx, *id, wa_id.as_deref())?,
-            Report::Looked(id, LookOutcome::Absent) => outbox::missing(tx, *id)?,
+            Report::Looked(id, LookOutcome::Absent) => {
+                // a gateway that hangs may still deliver what it does not know of yet: once more, then a person decides
+                let (cause, lookups): (Option<String>, i64) = tx.query_row("SELECT last_cause, lookups FROM outbox WHERE id = ?1", [id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                match cause {
+                    Some(cause) if cause == "timed_out" && lookups > 0 => outbox::park(tx, *id, &cause)?,
+                    _ => outbox::missing(tx, *id)?,
+                }
+            }
             Report::Looked(id, LookOutcome::CannotTell(cause)) => {
                 let lookups: i64 = tx.query_row("SELECT lookups FROM outbox WHERE id = ?1", [id], |row| row.get(0))?;
                 if lookups + 1 >= MOST_LOOKUPS {

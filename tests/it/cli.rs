@@ -1,7 +1,7 @@
 //! The command line: settings, users, imports, exports, backup, restore, doctor.
 
-use crate::support::{EMAIL, Kafilah, run};
-use serde_json::Value;
+use crate::support::{EMAIL, Kafilah, message, run};
+use serde_json::{Value, json};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -136,6 +136,50 @@ fn a_backup_of_the_running_store_restores_to_what_was() {
     assert!(run(&elsewhere.path().join("data"), &["restore", file.to_str().unwrap()], "").status.success());
     std::fs::write(&file, b"not a backup").unwrap();
     assert!(!run(&elsewhere.path().join("data2"), &["restore", file.to_str().unwrap()], "").status.success());
+}
+
+#[test]
+fn nothing_is_written_over_the_store_itself() {
+    let mut app = Kafilah::start();
+    app.customer_writes("6281200000001", "OW1", "UMR_APR_2030_HEMAT");
+    app.wait_delivered(1);
+    let alias = app.dir.path().join("alias.db");
+    std::os::unix::fs::symlink(app.store().join("kafilah.db"), &alias).unwrap();
+    let hard = app.dir.path().join("hard.key");
+    std::fs::hard_link(app.store().join("secret.key"), &hard).unwrap();
+    for own in [app.store().join("kafilah.db"), app.store().join("../data/kafilah.db-wal"), app.store().join("secret.key"), app.store().join("media/x"), alias, hard] {
+        for args in [["backup", "--out", own.to_str().unwrap()].to_vec(), ["export", "messages", "--out", own.to_str().unwrap()].to_vec()] {
+            let out = app.cli(&args);
+            assert!(!out.status.success() && text(&out.stderr).contains("part of the store"), "{args:?}: {}", text(&out.stderr));
+        }
+    }
+    assert_eq!(app.export("messages").iter().filter(|row| row["direction"] == "in").count(), 1);
+    // somebody else's hand puts another file there: nothing more is acknowledged into the one that is gone
+    let copy = app.dir.path().join("copy.db");
+    assert!(app.cli(&["backup", "--out", copy.to_str().unwrap()]).status.success());
+    std::fs::rename(&copy, app.store().join("kafilah.db")).unwrap();
+    let body = json!({"event": "message", "session": "default", "payload": message("6281200000002", "OW2", "halo")}).to_string();
+    let (status, answer) = app.webhook_raw(body.as_bytes());
+    assert_eq!((status, answer["error"]["reason"].as_str().or(answer["error"]["message"].as_str()).is_some_and(|why| why.contains("replaced"))), (503, true), "{answer}");
+    app.stop();
+    app.boot();
+    assert_eq!(app.webhook_raw(body.as_bytes()).1["status"], "accepted", "the gateway's next try, after a new start");
+}
+
+#[test]
+fn the_samples_can_be_imported() {
+    let app = Kafilah::start();
+    for what in ["packages", "campaigns", "contacts", "purchases"] {
+        let out = app.cli(&["import", what, &format!("{}/examples/{what}.csv", env!("CARGO_MANIFEST_DIR"))]);
+        assert!(out.status.success() && !text(&out.stderr).contains("left out"), "{what}: {}", text(&out.stderr));
+    }
+    let file = app.dir.path().join("iklan.csv");
+    std::fs::write(&file, "code,package_code\nIG_A,UMR_SEP_2027_HEMAT\nIG_B,UMR_TIDAK_ADA\nIG_A,\n").unwrap();
+    let said = text(&app.cli(&["import", "campaigns", file.to_str().unwrap()]).stderr);
+    assert!(said.contains("row 3: package_code: there is no package UMR_TIDAK_ADA") && said.contains("row 4: code: IG_A stands in row 2"), "{said}");
+    // the demo makes conversations up: not in a store of somebody's own
+    let demo = app.cli(&["demo"]);
+    assert!(!demo.status.success() && text(&demo.stderr).contains("real agency"), "{}", text(&demo.stderr));
 }
 
 #[test]

@@ -39,6 +39,20 @@ fn an_unknown_send_is_looked_up_before_it_is_sent_again() {
 }
 
 #[test]
+fn a_gateway_that_hangs_is_sent_to_twice_at_the_most() {
+    let app = Kafilah::start();
+    {
+        let chaos = &mut app.waha.memory().chaos;
+        (chaos.always, chaos.wait) = (Some(500), Duration::from_millis(2_500)); // longer than queue.send_timeout_ms
+    }
+    app.customer_writes("6281200000005", "H1", "UMR_APR_2030_HEMAT");
+    app.wait("a person's decision", Duration::from_secs(40), |app| states(app) == ["parked"]);
+    let sent = app.waha.memory().sent.clone();
+    assert_eq!((sent.len(), sent[0].id == sent[1].id), (2, true), "the same id, once more");
+    assert_eq!(app.export("outbox")[0]["last_cause"], "timed_out");
+}
+
+#[test]
 fn an_echo_settles_an_unknown_send_at_once() {
     let app = Kafilah::start();
     app.waha.memory().chaos.deliver_and_fail = 1.0;

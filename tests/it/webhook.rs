@@ -50,8 +50,12 @@ fn signatures_tokens_and_bad_bodies_get_clear_answers() {
     }
     let session = json!({"event": "message.any", "session": 5, "payload": message("6281200000001", "A2", "halo")}).to_string();
     assert_eq!(app.webhook_raw(session.as_bytes()).1["status"], "quarantined");
+    // half an emoji, cut by the gateway: the rest is read all the same
+    let cut = json!({"event": "message.any", "session": "default", "payload": message("6281200000009", "A3", "halo PART")}).to_string().replace("PART", "\\ud83d");
+    assert_eq!(app.webhook_raw(cut.as_bytes()).1["status"], "accepted");
+    assert!(app.export("messages").iter().any(|row| row["text"] == "halo \u{FFFD}"));
     assert_eq!(app.export("quarantine").len(), 10, "all of them kept, with their bytes");
-    assert_eq!(app.export("messages").iter().filter(|row| row["direction"] == "in").count(), 1);
+    assert_eq!(app.export("messages").iter().filter(|row| row["direction"] == "in").count(), 2);
 }
 
 #[test]

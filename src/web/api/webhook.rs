@@ -7,6 +7,7 @@ use crate::chat::channel::SIMULATOR;
 use crate::chat::inbound::Delivery;
 use crate::chat::intake::{self, Receipt, Rules};
 use crate::chat::quarantine;
+use crate::kernel::json::without_lone_surrogates;
 use crate::web::error::ApiError;
 use crate::web::policy::Action;
 use crate::wire::{plain, signature, waha};
@@ -116,7 +117,8 @@ struct Refusal {
 fn parse(headers: &HeaderMap, bytes: &[u8], settings: &crate::db::setting::Settings) -> Result<Delivery, Refusal> {
     let refuse = |status, code, message: &str, reason| Refusal { error: ApiError::new(status, code, message), reason, event: None, session: None };
     body::check_json(headers, bytes).map_err(|error| Refusal { reason: error.code(), error, event: None, session: None })?;
-    let body: Value = serde_json::from_slice(bytes).map_err(|_| refuse(400, "bad_json", "the body is not valid JSON", "json_syntax"))?;
+    let read = serde_json::from_slice(bytes).or_else(|error| without_lone_surrogates(bytes).map_or(Err(error), |mended| serde_json::from_slice(&mended)));
+    let body: Value = read.map_err(|_| refuse(400, "bad_json", "the body is not valid JSON", "json_syntax"))?;
     if !body.is_object() {
         return Err(refuse(422, "not_an_object", "the body must be a JSON object", "not_an_envelope"));
     }

@@ -39,7 +39,7 @@ pub async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Res
         return Ok(see("/"));
     }
     let nobody = app.store.read(user::list).await?.is_empty();
-    Ok(form(&app, 200, json!({"nobody": nobody})))
+    Ok(form(&app, 200, json!({"nobody": nobody, "insecure": !session::keeps_cookie(&app, &headers)})))
 }
 
 /// Where somebody comes from; a proxy's word is taken only when `server.trusted_proxy` is on.

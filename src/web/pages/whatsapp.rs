@@ -25,24 +25,53 @@ fn waha(app: &App) -> Waha {
     Waha::new(app.http.clone(), settings.text("waha.url"), settings.text("waha.api_key"), settings.text("waha.session"), Duration::from_secs(10))
 }
 
+/// Why the gateway told nothing: the key of a sentence, and what it said where that helps.
+#[derive(serde::Serialize)]
+struct Problem {
+    key: &'static str,
+    said: Option<String>,
+}
+
+impl Problem {
+    fn of(error: &WahaError) -> Self {
+        let key = match error {
+            WahaError::Status { status: 401 | 403, .. } => "bad-key",
+            WahaError::Status { .. } => "not-waha",
+            WahaError::NoAnswer(no) if no.to_string() == "timed_out" => "slow",
+            WahaError::NoAnswer(_) => "unreachable",
+        };
+        Self { key, said: (key == "not-waha").then(|| error.to_string()) }
+    }
+}
+
+/// The page does not wait longer for a gateway that hangs: here its address is put right.
+const PATIENCE: Duration = Duration::from_secs(4);
+
 /// What the gateway says now.
 struct Look {
-    version: Result<(Value, u128), String>,
+    version: Result<(Value, u128), Problem>,
     state: Option<Value>,
 }
 
 async fn look(app: &Arc<App>) -> Look {
     let waha = waha(app);
     if !waha.is_configured() {
-        return Look { version: Err("not_configured".into()), state: None };
+        return Look { version: Err(Problem { key: "not_configured", said: None }), state: None };
     }
     let asked = tokio::task::spawn_blocking(move || {
         let started = Instant::now();
-        let version = waha.version().map(|version| (version, started.elapsed().as_millis())).map_err(|error| error.to_string());
-        let state = waha.session_state().unwrap_or(None);
+        let version = match waha.version() {
+            Ok(version) if version["version"].is_string() => Ok((version, started.elapsed().as_millis())),
+            Ok(_) => Err(Problem { key: "not-waha", said: None }),
+            Err(error) => Err(Problem::of(&error)),
+        };
+        let state = if version.is_ok() { waha.session_state().unwrap_or(None) } else { None };
         Look { version, state }
     });
-    asked.await.unwrap_or(Look { version: Err("failed".into()), state: None })
+    match tokio::time::timeout(PATIENCE, asked).await {
+        Ok(Ok(look)) => look,
+        _ => Look { version: Err(Problem { key: "slow", said: None }), state: None },
+    }
 }
 
 /// What just happened, in the address.
@@ -85,7 +114,7 @@ pub async fn show(State(app): State<Arc<App>>, headers: HeaderMap, Query(done): 
         "hook": hook, "public_url": settings.text("server.public_url"), "webhook_url": settings.text("waha.webhook_url"), "status": status, "reachable": reachable,
         "problem": look.version.err(), "steps": steps, "done_count": steps.iter().filter(|step| step["done"] == true).count(), "channel": channel, "heard_at": heard,
         "phone": state["me"]["id"].as_str().and_then(|id| id.split('@').next()), "note": done.note, "code": done.code,
-        "cap": settings.int("queue.daily_new_contacts"), "gap": settings.text("queue.reply_gap_ms"), "hours": [settings.text("hours.open"), settings.text("hours.close")],
+        "cap": settings.int("queue.daily_new_contacts"), "gap": settings.text("queue.reply_gap_ms"), "typing": settings.on("queue.typing"), "hours": [settings.text("hours.open"), settings.text("hours.close")],
     });
     Ok(visitor.page(200, "whatsapp.html", "whatsapp", values).await)
 }
