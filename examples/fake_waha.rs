@@ -440,7 +440,9 @@ async fn chaos(State(memory): State<Shared>, Query(query): Query<HashMap<String,
         memory.chaos.session.clone_from(session);
     }
     let chaos = &memory.chaos;
-    Json(json!({"fail": chaos.fail, "busy": chaos.busy, "lie": chaos.deliver_and_fail, "wait_ms": chaos.wait.as_millis() as u64, "always": chaos.always, "own_ids": chaos.own_ids, "session": chaos.session}))
+    Json(
+        json!({"fail": chaos.fail, "busy": chaos.busy, "lie": chaos.deliver_and_fail, "wait_ms": chaos.wait.as_millis() as u64, "always": chaos.always, "own_ids": chaos.own_ids, "session": chaos.session}),
+    )
 }
 
 #[allow(dead_code)] // the tests include this file as a module

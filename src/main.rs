@@ -13,7 +13,9 @@ fn main() -> ExitCode {
         // whoever read our output has had enough, as `head` does
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) if is_damaged(&error) => {
-            eprintln!("kafilah: {error:#}\nThe database is damaged. Put a backup in its place with `kafilah restore FILE` (the damaged one is kept aside), or look at it with `kafilah doctor`.");
+            eprintln!(
+                "kafilah: {error:#}\nThe database is damaged. Put a backup in its place with `kafilah restore FILE` (the damaged one is kept aside), or look at it with `kafilah doctor`."
+            );
             ExitCode::from(EX_IOERR)
         }
         Err(error) => {

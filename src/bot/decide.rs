@@ -6,7 +6,7 @@ use super::facts::{Facts, Ground};
 use super::flow::{self, Place, Stepped};
 use super::guard;
 use super::proposal::{self, Proposal};
-use super::reading::Reading;
+use super::reading::{GUESS, Reading};
 use super::reply::Recipe;
 use super::rules::{FIRST, Outcome, THEN, first, general, words};
 use super::understand::Understanding;
@@ -68,7 +68,7 @@ pub fn weigh(context: &TurnContext, mut asked: Asked, mut answer: Answer) -> Ste
     match answer {
         Answer::Faq(hits) if asked.proposals == 0 => {
             asked.hits = hits;
-            let answered_by_rows = first(THEN, context, &read).is_some_and(|(rule, _)| rule == "package_question" || rule == "company");
+            let answered_by_rows = first(THEN, context, &read).is_some_and(|(rule, _)| ["package_question", "company", "compare", "wish"].contains(&rule));
             match lead(&asked.hits, if answered_by_rows { SURER } else { SURE }) {
                 Some(hit) => said_from(context, read, hit.clone()),
                 None => from_rows(context, read, asked),
@@ -95,11 +95,12 @@ fn lead(hits: &[Hit], least: f64) -> Option<&Hit> {
     (best.score - next >= LEAD).then_some(best)
 }
 
-/// Below this a reading is a guess: the model may know better, and a polite nod to noise is none.
-const GUESS: f64 = 0.4;
-
 fn from_rows(context: &TurnContext, read: Reading, asked: Asked) -> Step {
     let is_guess = read.confidence() < GUESS && read.scan == Scan::default() && !read.slots_said && !read.text.trim().is_empty();
+    if is_guess && let Some(hit) = lead(&asked.hits, LIKELY) {
+        let hit = hit.clone();
+        return said_from(context, read, hit);
+    }
     let may_ask = context.may_ask && context.prompt.is_some() && !read.text.trim().is_empty();
     match first(THEN, context, &read) {
         // out of scope is a guess of last resort: the model may know better than to send the customer away
@@ -411,6 +412,7 @@ mod tests {
             agency: "Safar Amanah Wisata".into(),
             licence: String::new(),
             address: String::new(),
+            office: None,
             phone: String::new(),
             website: String::new(),
             earlier: Vec::new(),

@@ -1,6 +1,7 @@
 //! Texts without live package data: what is said when a person takes over, thanks, papers, who we are.
 
 use super::reply::t;
+use crate::kernel::hours::Hours;
 use crate::kernel::language::Language;
 use crate::travel::package::Package;
 
@@ -33,6 +34,14 @@ pub enum Fixed {
     File,
     /// Sent a voice note.
     Voice,
+    /// Sent a place.
+    Place,
+    /// Sent somebody's contact card.
+    Card,
+    /// Sent what opens once, and not here.
+    ViewOnce,
+    /// Sent a message without anything in it.
+    Empty,
     /// Said thanks.
     Thanks,
     /// Said STOP.
@@ -51,8 +60,40 @@ pub enum Fixed {
     Rated,
 }
 
+/// When somebody is in the office.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Office {
+    /// Opens and closes, `HH.MM`.
+    open: String,
+    close: String,
+    /// Working days in order, 0 Monday to 6 Sunday.
+    days: Vec<usize>,
+}
+
+impl Office {
+    /// The office hours in words later.
+    pub fn of(hours: &Hours) -> Self {
+        let time = |time: chrono::NaiveTime| time.format("%H.%M").to_string();
+        Self { open: time(hours.open), close: time(hours.close), days: hours.days.iter().map(|day| *day as usize - 1).collect() }
+    }
+
+    fn line(&self, lang: Language) -> String {
+        const ID: [&str; 7] = ["Senin", "Selasa", "Rabu", "Kamis", "Jumat", "Sabtu", "Minggu"];
+        const EN: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+        let names = if lang == Language::En { EN } else { ID };
+        let in_a_row = self.days.windows(2).all(|pair| pair[1] == pair[0] + 1);
+        let days = match self.days[..] {
+            [] => String::new(),
+            _ if self.days.len() == 7 => t(lang, "setiap hari", "every day").to_owned(),
+            [first, .., last] if in_a_row && self.days.len() > 2 => format!("{}–{}", names[first], names[last]),
+            _ => self.days.iter().map(|day| names[*day]).collect::<Vec<_>>().join(", "),
+        };
+        format!("{}: {days} {}–{}", t(lang, "Jam kerja", "Office hours"), self.open, self.close)
+    }
+}
+
 /// Licence and office, as far as the agency has told them, and how anybody can check.
-pub fn company(agency: &str, licence: &str, address: &str, lang: Language) -> String {
+pub fn company(agency: &str, licence: &str, address: &str, office: Option<&Office>, lang: Language) -> String {
     let mut lines = vec![match lang {
         Language::Id => format!("*{agency}* adalah penyelenggara perjalanan umroh."),
         Language::En => format!("*{agency}* organises umrah journeys."),
@@ -63,11 +104,12 @@ pub fn company(agency: &str, licence: &str, address: &str, lang: Language) -> St
     if !address.is_empty() {
         lines.push(format!("{}: {address}", t(lang, "Kantor", "Office")));
     }
+    lines.extend(office.map(|office| office.line(lang)));
     lines.push(
         t(
             lang,
-            "Izin setiap travel umroh bisa dicek sendiri di situs dan aplikasi resmi Kementerian Agama. Kalau Bapak/Ibu ingin melihat dokumen kami atau datang ke kantor, silakan sampaikan di chat ini.",
-            "Every umrah agency's licence can be checked on the official site and app of the Indonesian Ministry of Religious Affairs. If you would like to see our papers or visit us, just say so in this chat.",
+            "Izin setiap travel umroh bisa dicek sendiri di situs dan aplikasi resmi Kementerian Agama. Kalau Bapak/Ibu ingin melihat dokumen kami atau datang ke kantor, balas *minta admin*; tim kami membantu di chat ini.",
+            "Every umrah agency's licence can be checked on the official site and app of the Indonesian Ministry of Religious Affairs. If you would like to see our papers or visit us, reply *talk to admin* and our team will help in this chat.",
         )
         .to_owned(),
     );
@@ -102,8 +144,8 @@ pub fn fixed(which: Fixed, lang: Language) -> &'static str {
         ),
         Fixed::Cancel => t(
             lang,
-            "Baik, Bapak/Ibu. Permintaan pembatalan ini kami teruskan ke tim kami dan akan dijawab di chat ini.",
-            "Understood. We have passed your cancellation request to our team; they will reply in this chat.",
+            "Baik, Bapak/Ibu. Soal pembatalan dan pengembalian dana akan dijelaskan langsung oleh tim kami di chat ini.",
+            "Understood. Our team will answer about cancellation and refunds here in this chat.",
         ),
         Fixed::Paid => t(
             lang,
@@ -120,6 +162,20 @@ pub fn fixed(which: Fixed, lang: Language) -> &'static str {
             "Terima kasih, pesan suaranya sudah kami terima. Tim kami akan mendengarkan dan menjawab di chat ini.",
             "Thank you, we have received your voice message. Our team will listen to it and reply in this chat.",
         ),
+        Fixed::Place => {
+            t(lang, "Terima kasih, lokasinya sudah kami terima. Tim kami akan menjawab di chat ini.", "Thank you, we have received the location. Our team will reply in this chat.")
+        }
+        Fixed::Card => t(
+            lang,
+            "Terima kasih, kontaknya sudah kami terima. Tim kami akan menindaklanjuti di chat ini.",
+            "Thank you, we have received the contact. Our team will follow up in this chat.",
+        ),
+        Fixed::ViewOnce => t(
+            lang,
+            "Mohon maaf, foto sekali lihat tidak bisa kami buka di sini. Silakan dikirim ulang sebagai foto biasa, ya.",
+            "We are sorry, a view-once photo cannot be opened here. Please send it again as an ordinary photo.",
+        ),
+        Fixed::Empty => t(lang, "Pesannya kosong di tempat kami. Silakan ditulis sekali lagi, Bapak/Ibu.", "Your message arrived empty. Please write it once more."),
         Fixed::Thanks => t(lang, "Sama-sama, Bapak/Ibu. Semoga dimudahkan niat umrohnya 🤲", "You are most welcome. May your journey be made easy 🤲"),
         Fixed::Stop => t(
             lang,

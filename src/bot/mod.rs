@@ -19,6 +19,7 @@ pub mod reply;
 pub mod rules;
 pub mod style;
 pub mod understand;
+pub mod wish;
 pub mod wording;
 
 use crate::chat::conversation::Conversation;
@@ -53,6 +54,8 @@ pub struct TurnContext {
     pub licence: String,
     /// Its office address; empty when not set.
     pub address: String,
+    /// When its office is open, as the agency has set it; none when not set.
+    pub office: Option<fixed::Office>,
     /// Its WhatsApp number; empty when not known.
     pub phone: String,
     /// Its public address on the web; empty when not set.

@@ -86,13 +86,13 @@ fn not_open(package: &Package, why: Availability, catalog: &Catalog, today: Naiv
     format!(
         "{sorry}\n\n{}\n{}\n\n{}",
         t(lang, "Jadwal terdekat yang masih bisa dipesan:", "The nearest dates that are still open:"),
-        lines(&near, lang),
+        lines(&near, None, lang),
         t(lang, "Paket mana yang Bapak/Ibu minati?", "Which one would you like?")
     )
 }
 
-/// The answer to a question about one topic.
-pub fn details(package: &Package, topic: Topic, party: Option<i64>, catalog: &Catalog, today: NaiveDate, lang: Language) -> String {
+/// What is known about one topic.
+pub fn answer(package: &Package, topic: Topic, party: Option<i64>, catalog: &Catalog, today: NaiveDate, lang: Language) -> String {
     let availability = package.availability(today);
     if matches!(availability, Availability::Departed | Availability::Closed) {
         return not_open(package, availability, catalog, today, false, lang);
@@ -130,9 +130,14 @@ pub fn details(package: &Package, topic: Topic, party: Option<i64>, catalog: &Ca
                 (package.price_double_idr, "Double"),
                 (package.price_infant_idr, t(lang, "Bayi", "Infant")),
             ];
-            for (price, room) in rooms {
+            let infants = rooms.len() - 1; // their price is not the party's
+            for (at, (price, room)) in rooms.into_iter().enumerate() {
                 if let Some(price) = price {
-                    add(format!("{room}: *{}*", rupiah::full(price)));
+                    let all = party.filter(|party| *party > 1 && at != infants).map(|party| match lang {
+                        Language::Id => format!(" · {party} orang {}", rupiah::full(price * party)),
+                        Language::En => format!(" · {party} people {}", rupiah::full(price * party)),
+                    });
+                    add(format!("{room}: *{}*{}", rupiah::full(price), all.unwrap_or_default()));
                 }
             }
             if let Some(dp) = package.dp_idr {
@@ -157,12 +162,69 @@ pub fn details(package: &Package, topic: Topic, party: Option<i64>, catalog: &Ca
             (_, None, Language::En) => "It is still open.".into(),
         }),
     }
+    text.truncate(text.trim_end().len());
+    text
+}
+
+/// The answer to a question about one topic, and what to ask next.
+pub fn details(package: &Package, topic: Topic, party: Option<i64>, catalog: &Catalog, today: NaiveDate, lang: Language) -> String {
+    let known = answer(package, topic, party, catalog, today, lang);
+    if matches!(package.availability(today), Availability::Departed | Availability::Closed) {
+        return known;
+    }
     let ask = match topic {
         Topic::Price | Topic::Quota if party.is_none() => t(lang, "Rencananya untuk berapa orang, Bapak/Ibu?", "How many people will travel?"),
         _ => t(lang, "Ada lagi yang ingin Bapak/Ibu tanyakan tentang paket ini?", "Is there anything else you would like to know about it?"),
     };
-    text.push('\n');
-    text + ask
+    format!("{known}\n\n{ask}")
+}
+
+/// Packages beside each other, and by how much their prices differ.
+pub fn compare(packages: &[&Package], party: Option<i64>, catalog: &Catalog, today: NaiveDate, lang: Language) -> String {
+    let mut parts: Vec<String> = packages
+        .iter()
+        .map(|package| {
+            if package.availability(today) != Availability::Open {
+                return format!("*{}* ({})\n{}", package.name, package.code, unavailable(package.availability(today), lang));
+            }
+            let mut lines = vec![
+                format!("*{}* ({})", package.name, package.code),
+                format!("{} · {} {} · {} *{}*", day(&package.departs, lang), package.days, t(lang, "hari", "days"), t(lang, "mulai", "from"), rupiah::full(package.price_idr)),
+            ];
+            if let Some(party) = party.filter(|party| *party > 1) {
+                lines.push(match lang {
+                    Language::Id => format!("{party} orang mulai {}", rupiah::full(package.price_idr * party)),
+                    Language::En => format!("{party} people from {}", rupiah::full(package.price_idr * party)),
+                });
+            }
+            lines.extend(stay(package, lang));
+            lines.extend(package.features.iter().map(|feature| format!("• {feature}")));
+            lines.join("\n")
+        })
+        .collect();
+    if let [one, other] = packages
+        && one.price_idr != other.price_idr
+    {
+        let apart = rupiah::full((one.price_idr - other.price_idr).abs());
+        parts.push(match lang {
+            Language::Id => format!("Selisih harganya {apart} per orang."),
+            Language::En => format!("The prices are {apart} apart per person."),
+        });
+    }
+    let open = packages.iter().any(|package| package.availability(today) == Availability::Open);
+    if !open {
+        parts.push(lines(&catalog.open(today).take(packages.len()).collect::<Vec<_>>(), party, lang));
+    }
+    parts.push(t(lang, "Paket mana yang lebih cocok untuk Bapak/Ibu?", "Which one suits you better?").to_owned());
+    parts.join("\n\n")
+}
+
+fn unavailable(why: Availability, lang: Language) -> &'static str {
+    match why {
+        Availability::Departed => t(lang, "Sudah berangkat.", "Already departed."),
+        Availability::Full => t(lang, "Kursinya sudah penuh.", "Fully booked."),
+        _ => t(lang, "Sedang tidak dijual.", "Not on sale at the moment."),
+    }
 }
 
 /// What is known about paying for a package, without any account number: that comes from a person.

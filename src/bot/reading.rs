@@ -4,10 +4,15 @@ use super::TurnContext;
 use super::choice;
 use super::code::{self, Scan};
 use super::understand::{self, Understanding};
+use super::{reply, rules};
 use crate::chat::turn::Heard;
 use crate::kernel::language::Language;
 use serde_json::Value;
 
+/// Longest answer that tells no more than party and month, in words.
+const SLOTS: usize = 4;
+/// Below this a reading is a guess: a published question or the model may know better, and a polite nod to noise is none.
+pub const GUESS: f64 = 0.4;
 /// Probability from which an intent is beyond doubt.
 const SURELY: f32 = 0.5;
 
@@ -64,10 +69,16 @@ impl Reading {
         let month = understood.entities.month.clone().or_else(|| context.conversation.month.clone());
         let last = said.last().copied().unwrap_or("");
         let chosen = (just_asked && scan == Scan::default() && named.is_none()).then(|| choice::of_listed(last, &context.catalog, month.as_deref(), context.today)).flatten();
-        if chosen.is_some() {
+        let by_name = just_asked && named.is_some() && last.split_whitespace().count() <= SLOTS;
+        if chosen.is_some() || by_name {
             understood.choose();
         }
-        let named = named.or(chosen.map(|listed| listed.package.code.clone()));
+        // one package was listed, and now something is asked: of that one
+        let only = || match &reply::listed(&context.catalog, context.conversation.month.as_deref(), context.today)[..] {
+            [only] if just_asked && understood.intents.iter().any(|(name, _)| rules::is_topic(name)) => Some(only.package.code.clone()),
+            _ => None,
+        };
+        let named = named.or(chosen.map(|listed| listed.package.code.clone())).or_else(only);
         let known = context.conversation.language.as_deref().map(Language::parse);
         let lang = understood.language.map(Language::parse).or(known).unwrap_or(context.default_language);
         Self {
@@ -88,7 +99,10 @@ impl Reading {
     /// Something is asked or told that a published question may answer: not only a greeting, thanks or the party's size.
     pub fn may_be_in_faq(&self) -> bool {
         const PLAIN: &[&str] = &["greeting", "thanks", "provide_info", "ask_packages", "campaign_code"];
-        !self.text.trim().is_empty() && self.understood.intents.iter().any(|(name, _)| !PLAIN.contains(name))
+        // "bulan depan", "2 orang": the answer to what the bot asked
+        let only_slots = self.slots_said && !self.text.contains('?') && self.text.split_whitespace().count() <= SLOTS;
+        let is_guess = self.confidence() < GUESS;
+        !self.text.trim().is_empty() && !only_slots && (is_guess || self.understood.intents.iter().any(|(name, _)| !PLAIN.contains(name)))
     }
 
     /// The package this turn is about: the one named now, else the one the chat is about.

@@ -3,6 +3,7 @@
 
 use super::facts::{Facts, Ground};
 use super::fixed::{Fixed, fixed};
+use super::wish::Wish;
 use super::{guard, package_text};
 use crate::kernel::language::Language;
 use crate::kernel::{date, rupiah};
@@ -35,8 +36,21 @@ pub enum Recipe {
     },
     /// Hotels, facilities, what is in and out.
     Details { code: String, topic: Topic, party: Option<i64>, lang: Language },
+    /// The same without a question after it: something else follows.
+    Answer { code: String, topic: Topic, party: Option<i64>, lang: Language },
     /// Open packages, of a month if one was named, and what is still to be asked.
-    Offer { opening: Opening, month: Option<String>, party: Option<i64>, asked: bool, lang: Language, agency: String },
+    Offer {
+        opening: Opening,
+        month: Option<String>,
+        party: Option<i64>,
+        asked: bool,
+        lang: Language,
+        agency: String,
+        #[serde(default, skip_serializing_if = "Wish::is_empty")]
+        wish: Wish,
+    },
+    /// Packages beside each other.
+    Compare { codes: Vec<String>, party: Option<i64>, lang: Language },
     /// Down payment and the day by which all is paid, then that a person takes it from here.
     Payment { code: String, lang: Language },
     /// Programme, hotels, what is in and out, how to pay: everything a customer who is interested gets once.
@@ -74,6 +88,8 @@ pub enum Opening {
     Welcome,
     /// The customer has told month or party size.
     Noted,
+    /// A question about a package, but which?
+    Which,
 }
 
 pub(super) fn t<'a>(lang: Language, id: &'a str, en: &'a str) -> &'a str {
@@ -84,29 +100,35 @@ pub(super) fn day(text: &str, lang: Language) -> String {
     text.parse::<NaiveDate>().map_or_else(|_| text.to_owned(), |day| date::long(day, lang))
 }
 
-/// One line of a list: name, date, price, code.
-fn line(package: &Package, lang: Language) -> String {
+/// One line of a list: name, date, price, what else was asked for, code.
+fn line(package: &Package, lang: Language, party: Option<i64>, note: Option<String>) -> String {
+    let total = party.filter(|party| *party > 1).map_or(String::new(), |party| match lang {
+        Language::Id => format!(" ({party} orang {})", rupiah::full(package.price_idr * party)),
+        Language::En => format!(" ({party} people {})", rupiah::full(package.price_idr * party)),
+    });
     let left = package.seats_left().filter(|left| (1..=10).contains(left));
     let seats = left.map_or(String::new(), |left| match lang {
         Language::Id => format!(" · sisa {left} kursi"),
         Language::En => format!(" · {left} seats left"),
     });
     format!(
-        "• *{}*\n  {} · {} {} · {}{}{}\n  {}: {}",
+        "• *{}*\n  {} · {} {} · {}{}{}{}{}\n  {}: {}",
         package.name,
         day(&package.departs, lang),
         package.days,
         t(lang, "hari", "days"),
         t(lang, "mulai ", "from "),
         rupiah::full(package.price_idr),
+        total,
         seats,
+        note.map_or(String::new(), |note| format!("\n  {note}")),
         t(lang, "kode", "code"),
         package.code
     )
 }
 
-pub(super) fn lines(packages: &[&Listed], lang: Language) -> String {
-    packages.iter().map(|listed| line(&listed.package, lang)).collect::<Vec<_>>().join("\n")
+pub(super) fn lines(packages: &[&Listed], party: Option<i64>, lang: Language) -> String {
+    packages.iter().map(|listed| line(&listed.package, lang, party, None)).collect::<Vec<_>>().join("\n")
 }
 
 /// Longest list in one message.
@@ -127,7 +149,12 @@ impl Recipe {
             }
             Self::Hello { code, lang, hello } => Some(package_text::hello(&catalog.find(code)?.package, *lang, hello.as_deref())),
             Self::Details { code, topic, party, lang } => Some(package_text::details(&catalog.find(code)?.package, *topic, *party, catalog, today, *lang)),
-            Self::Offer { opening, month, party, asked, lang, agency } => Some(offer(*opening, month.as_deref(), *party, *asked, catalog, today, *lang, agency)),
+            Self::Answer { code, topic, party, lang } => Some(package_text::answer(&catalog.find(code)?.package, *topic, *party, catalog, today, *lang)),
+            Self::Offer { opening, month, party, asked, lang, agency, wish } => Some(offer(*opening, month.as_deref(), *party, *asked, catalog, today, *lang, agency, wish)),
+            Self::Compare { codes, party, lang } => {
+                let packages: Vec<&Package> = codes.iter().filter_map(|code| catalog.find(code)).map(|listed| &listed.package).collect();
+                (packages.len() > 1).then(|| package_text::compare(&packages, *party, catalog, today, *lang))
+            }
             Self::Payment { code, lang } => Some(package_text::payment(&catalog.find(code)?.package, *lang)),
             Self::Bundle { code, party, lang } => Some(package_text::bundle(&catalog.find(code)?.package, *party, catalog, today, *lang)),
             Self::Proposal { text, about, packages, party, month, lines, lang } => {
@@ -153,7 +180,7 @@ pub fn listed<'c>(catalog: &'c Catalog, month: Option<&str>, today: NaiveDate) -
 const NEAREST: usize = 3;
 
 #[allow(clippy::too_many_arguments)] // the fields of Recipe::Offer, in their order
-fn offer(opening: Opening, month: Option<&str>, party: Option<i64>, asked: bool, catalog: &Catalog, today: NaiveDate, lang: Language, agency: &str) -> String {
+fn offer(opening: Opening, month: Option<&str>, party: Option<i64>, asked: bool, catalog: &Catalog, today: NaiveDate, lang: Language, agency: &str, wish: &Wish) -> String {
     let wanted = month.and_then(|month| format!("{month}-15").parse::<NaiveDate>().ok());
     let named = wanted.map(|day| format!("{} {}", date::month_name(day.month(), lang), day.year()));
     let shown = listed(catalog, month, today);
@@ -161,6 +188,7 @@ fn offer(opening: Opening, month: Option<&str>, party: Option<i64>, asked: bool,
     let mut text = match (opening, lang) {
         (Opening::Welcome, Language::Id) => format!("Assalamualaikum! Selamat datang di {agency} 🕋"),
         (Opening::Welcome, Language::En) => format!("Assalamualaikum! Welcome to {agency} 🕋"),
+        (Opening::Which, _) => fixed(Fixed::WhichPackage, lang).to_owned(),
         (Opening::Noted, Language::Id) => "Baik, Bapak/Ibu.".to_owned(),
         (Opening::Noted, Language::En) => "Noted, thank you.".to_owned(),
     };
@@ -181,7 +209,8 @@ fn offer(opening: Opening, month: Option<&str>, party: Option<i64>, asked: bool,
     if month.is_none() {
         questions.push(t(lang, "Bulan apa yang Bapak/Ibu inginkan?", "Which month would you like?"));
     }
-    if !questions.is_empty() && !asked {
+    let picked = wish.pick(catalog, month, today, lang);
+    if !questions.is_empty() && !asked && picked.is_none() {
         let _ = write!(text, "\n\n{}", t(lang, "Untuk membantu memberikan rekomendasi terbaik:", "To help us give the best recommendation:"));
         for (at, question) in questions.iter().enumerate() {
             if questions.len() == 1 {
@@ -202,8 +231,28 @@ fn offer(opening: Opening, month: Option<&str>, party: Option<i64>, asked: bool,
             write!(text, "\n\n{}", t(lang, "Jadwal baru sedang kami siapkan; tim kami akan segera mengabari.", "New dates are being prepared; our team will be in touch soon."));
         return text;
     }
-    let _ = write!(text, "\n\n{head}\n{}", lines(&shown, lang));
-    if questions.is_empty() || asked {
+    let answered = picked.is_some();
+    match picked {
+        // a month without packages is said before what is shown instead
+        Some((found, picked)) => {
+            let missing = named.as_ref().filter(|_| !in_month).map_or(String::new(), |name| match lang {
+                Language::Id => format!("Untuk {name} belum ada paket yang buka.\n\n"),
+                Language::En => format!("There is no open package in {name}.\n\n"),
+            });
+            let _ = write!(
+                text,
+                "\n\n{missing}{picked}\n{}",
+                found.iter().map(|listed| line(&listed.package, lang, party, wish.note(&listed.package, lang))).collect::<Vec<_>>().join("\n")
+            );
+        }
+        None => {
+            let _ = write!(text, "\n\n{head}\n{}", lines(&shown, party, lang));
+        }
+    }
+    if answered && !questions.is_empty() {
+        // the answer first, then what helps to narrow it down
+        let _ = write!(text, "\n\n{}", questions.join(" "));
+    } else if opening != Opening::Which && (questions.is_empty() || asked) {
         let _ = write!(text, "\n\n{}", t(lang, "Paket mana yang Bapak/Ibu minati?", "Which one would you like?"));
     }
     text
@@ -221,7 +270,7 @@ fn unknown_code(written: &str, catalog: &Catalog, today: NaiveDate, lang: Langua
     format!(
         "{sorry}\n\n{}\n{}\n\n{}",
         t(lang, "Berikut paket yang masih bisa dipesan:", "These packages are open:"),
-        lines(&open, lang),
+        lines(&open, None, lang),
         t(lang, "Paket mana yang Bapak/Ibu maksud?", "Which one do you mean?")
     )
 }

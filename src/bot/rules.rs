@@ -1,9 +1,11 @@
 //! The rules, each a function from what was heard to what comes of it. In their lists the first that fits wins.
 
 use super::TurnContext;
+use super::code::Scan;
 use super::fixed::{Fixed, company as company_text, did_you_mean, fixed};
 use super::reading::Reading;
 use super::reply::{Opening, Recipe, Topic};
+use super::wish::{self, Wish};
 use super::wording::{Media, Side, Wording};
 use crate::chat::escalation::Reason;
 use crate::chat::phase::Phase;
@@ -92,10 +94,13 @@ pub const FIRST: &[(&str, Rule)] = &[
     ("cancel_refund", cancel_refund),
     ("negotiate", negotiate),
     ("unknown_code", unknown_code),
+    ("file_with_words", file_with_words),
 ];
 
 /// What is answered from rows when no published question fits.
 pub const THEN: &[(&str, Rule)] = &[
+    ("compare", compare),
+    ("wish", wish),
     ("package_question", package_question),
     ("chosen", chosen),
     ("preferences", preferences),
@@ -161,6 +166,9 @@ fn campaign_code(context: &TurnContext, read: &Reading) -> Option<Outcome> {
     // a code beside a question about the package: the answer, not the card again
     let same = context.conversation.package_code.as_deref() == Some(code) && context.met_before;
     let asked = TOPICS.iter().any(|(name, _)| read.asks(name));
+    if let Some(beside) = compare(context, read).filter(|_| !read.scan.ignored.is_empty() && !read.understood.payment_intent && !read.understood.wants_human) {
+        return Some(Outcome { package: Some(code.to_owned()), ..beside });
+    }
     if same || asked || read.understood.payment_intent || read.understood.wants_human {
         let about =
             TurnContext { conversation: crate::chat::conversation::Conversation { package_code: Some(code.to_owned()), ..context.conversation.clone() }, ..context.clone() };
@@ -215,15 +223,26 @@ fn payment_intent(context: &TurnContext, read: &Reading) -> Option<Outcome> {
         Some(package) => vec![live(&Recipe::Payment { code: package.code.clone(), lang: read.lang }, context)],
         None => escalate.replies,
     };
-    Some(Outcome { phase: Phase::Booking, replies, ..escalate })
+    Some(Outcome { phase: Phase::Booking, replies: besides(context, read).into_iter().chain(replies).collect(), ..escalate })
+}
+
+/// Answers to what was asked about the package beside something graver, from its row.
+fn besides(context: &TurnContext, read: &Reading) -> Vec<Reply> {
+    let Some(code) = read.about(context).or(read.scan.code.as_deref()).filter(|code| context.catalog.find(code).is_some()) else { return Vec::new() };
+    let topics = TOPICS.iter().filter(|(name, _)| read.surely(name) && !(*name == "ask_price" && read.asks("ask_payment"))).take(MOST_TOPICS - 1);
+    let party = read.party_size.or(Some(0)); // whoever pays is not asked how many travel
+    topics.map(|(_, topic)| live(&Recipe::Answer { code: code.to_owned(), topic: *topic, party, lang: read.lang }, context)).collect()
 }
 
 fn cancel_refund(_: &TurnContext, read: &Reading) -> Option<Outcome> {
     read.asks("cancel_refund").then(|| Outcome::escalate(Fixed::Cancel, read, Reason::ComplexQuestion))
 }
 
-fn negotiate(_: &TurnContext, read: &Reading) -> Option<Outcome> {
-    read.asks("negotiate").then(|| Outcome { phase: Phase::Interest, ..Outcome::escalate(Fixed::Negotiate, read, Reason::Negotiation) })
+fn negotiate(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    read.asks("negotiate").then(|| {
+        let escalate = Outcome::escalate(Fixed::Negotiate, read, Reason::Negotiation);
+        Outcome { phase: Phase::Interest, replies: besides(context, read).into_iter().chain(escalate.replies).collect(), ..escalate }
+    })
 }
 
 /// Intents that ask about a package, and what answers them.
@@ -235,6 +254,11 @@ const TOPICS: &[(&str, Topic)] = &[
     ("ask_price", Topic::Price),
     ("ask_schedule", Topic::Schedule),
 ];
+/// Whether an intent asks about a package.
+pub fn is_topic(intent: &str) -> bool {
+    TOPICS.iter().any(|(name, _)| *name == intent)
+}
+
 /// Topics answered in one turn; more would be a wall of text.
 const MOST_TOPICS: usize = 3;
 
@@ -310,7 +334,7 @@ fn documents(_: &TurnContext, read: &Reading) -> Option<Outcome> {
 
 /// Whether we are real: licence and office as the agency has set them, and where anybody can check.
 fn company(context: &TurnContext, read: &Reading) -> Option<Outcome> {
-    read.asks("ask_company").then(|| Outcome::say(vec![words(&company_text(&context.agency, &context.licence, &context.address, read.lang))]))
+    read.asks("ask_company").then(|| Outcome::say(vec![words(&company_text(&context.agency, &context.licence, &context.address, context.office.as_ref(), read.lang))]))
 }
 
 /// About hotels, programme or facilities, but of which package?
@@ -318,15 +342,46 @@ fn question_without_package(context: &TurnContext, read: &Reading) -> Option<Out
     if !TOPICS.iter().any(|(name, _)| read.asks(name)) {
         return None;
     }
-    let mut replies = vec![words(fixed(Fixed::WhichPackage, read.lang))];
-    let recipe = Recipe::Offer { opening: Opening::Noted, month: read.month.clone(), party: read.party_size, asked: true, lang: read.lang, agency: context.agency.clone() };
-    replies.push(live(&recipe, context));
-    Some(Outcome::say(replies))
+    Some(Outcome::say(offer(context, read, Opening::Which)))
 }
 
 fn offer(context: &TurnContext, read: &Reading, opening: Opening) -> Vec<Reply> {
-    let recipe = Recipe::Offer { opening, month: read.month.clone(), party: read.party_size, asked: false, lang: read.lang, agency: context.agency.clone() };
-    vec![live(&recipe, context)]
+    let asked = opening == Opening::Which;
+    let wish = looked_for(context, read);
+    vec![live(&Recipe::Offer { opening, month: read.month.clone(), party: read.party_size, asked, lang: read.lang, agency: context.agency.clone(), wish }, context)]
+}
+
+/// What is looked for among the packages, in this turn's words.
+fn looked_for(context: &TurnContext, read: &Reading) -> Wish {
+    let price = read.about(context).and_then(|code| context.catalog.find(code)).map(|listed| listed.package.price_idr);
+    Wish::of(&read.text, &read.understood.entities, read.party_size, price, &context.catalog, context.today)
+}
+
+/// "Bedanya hemat sama VIP apa?": their rows beside each other.
+fn compare(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    if read.text.trim().is_empty() || !wish::compares(&read.text) {
+        return None;
+    }
+    let codes: Vec<&str> = read.scan.code.iter().chain(&read.scan.ignored).map(String::as_str).collect();
+    let packages = wish::compared(&read.text, &codes, read.about(context), &context.catalog, read.month.as_deref(), context.today);
+    if packages.len() < 2 {
+        return None;
+    }
+    let codes = packages.iter().map(|listed| listed.package.code.clone()).collect();
+    Some(Outcome::say(vec![live(&Recipe::Compare { codes, party: read.party_size, lang: read.lang }, context)]))
+}
+
+/// Cheaper ones, those from one's city, with a hotel near the mosque: the list that fits, also when a package is talked about.
+fn wish(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    const ASKS: &[&str] = &["ask_packages", "ask_price", "ask_schedule", "ask_hotel", "ask_itinerary", "ask_facilities", "ask_quota", "provide_info", "greeting"];
+    if read.named.is_some() || read.scan != Scan::default() || !ASKS.iter().any(|name| read.asks(name)) {
+        return None;
+    }
+    if read.about(context).is_some() && !read.asks("ask_packages") {
+        return None;
+    }
+    let opening = if context.met_before { Opening::Noted } else { Opening::Welcome };
+    (!looked_for(context, read).is_empty()).then(|| Outcome::say(offer(context, read, opening)))
 }
 
 /// A package was chosen from the list, or named, and nothing asked about it: its card.
@@ -360,9 +415,22 @@ fn file(context: &TurnContext, read: &Reading) -> Option<Outcome> {
     if !read.text.trim().is_empty() {
         return None;
     }
-    let kind = context.heard.last().map_or("unknown", |message| message.kind.as_str());
-    let which = if kind == "voice" || kind == "audio" { Fixed::Voice } else { Fixed::File };
+    let which = match context.heard.last().map_or("unknown", |message| message.kind.as_str()) {
+        "voice" | "audio" => Fixed::Voice,
+        "location" => Fixed::Place,
+        "contact" => Fixed::Card,
+        "view_once" => return Some(Outcome::say(vec![words(fixed(Fixed::ViewOnce, read.lang))])),
+        "text" | "unknown" => return Some(Outcome::say(vec![words(fixed(Fixed::Empty, read.lang))])),
+        _ => Fixed::File,
+    };
     Some(Outcome::escalate(which, read, Reason::MediaReceived))
+}
+
+/// A picture or paper with a word about it ("ini paspor saya"), nothing asked: a person looks at it.
+fn file_with_words(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    let with_file = context.heard.last().is_some_and(|message| matches!(message.kind.as_str(), "image" | "document") && message.text.is_some());
+    let asks = read.text.contains('?') || TOPICS.iter().any(|(name, _)| read.surely(name)) || ["ask_packages", "ask_payment", "ask_company"].iter().any(|name| read.surely(name));
+    (with_file && !asks && read.scan == Scan::default() && !read.text.trim().is_empty()).then(|| Outcome::escalate(Fixed::File, read, Reason::MediaReceived))
 }
 
 fn thanks(context: &TurnContext, read: &Reading) -> Option<Outcome> {

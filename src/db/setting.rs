@@ -362,6 +362,10 @@ impl Settings {
     pub fn language(&self) -> Language {
         Language::parse(self.text("agency.language"))
     }
+    /// Whether the agency has told its hours at all.
+    pub fn says_hours(&self) -> bool {
+        ["hours.open", "hours.close", "hours.days"].iter().any(|key| find(key).is_some_and(|spec| self.text(key) != spec.default))
+    }
     /// When the office is open; days off are rows of their own.
     pub fn hours(&self, holidays: std::collections::BTreeSet<chrono::NaiveDate>) -> Hours {
         let time = |key| chrono::NaiveTime::parse_from_str(self.text(key), "%H:%M").unwrap_or_default();

@@ -90,7 +90,7 @@ impl Catalog {
 }
 
 /// Months are said of journeys in general, not of the one package that leaves then.
-fn is_month(word: &str) -> bool {
+pub fn is_month(word: &str) -> bool {
     use crate::kernel::language::Language;
     (1..=12).any(|month| [Language::Id, Language::En].iter().any(|language| date::month_name(month, *language).to_lowercase().starts_with(word)))
 }

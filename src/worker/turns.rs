@@ -3,6 +3,7 @@
 
 use super::model;
 use crate::app::App;
+use crate::bot::fixed::Office;
 use crate::bot::{self, Answer, Asked, Question, Step, TurnContext, proposal};
 use crate::chat::conversation::{self, Conversation};
 use crate::chat::escalation::Reason;
@@ -294,6 +295,7 @@ pub fn context(app: &App, connection: &Connection, known: &Known, conversation: 
         agency: settings.text("agency.name").to_owned(),
         licence: settings.text("agency.licence").to_owned(),
         address: settings.text("agency.address").to_owned(),
+        office: settings.says_hours().then(|| Office::of(&settings.hours(std::collections::BTreeSet::new()))),
         default_language: settings.language(),
         image_caption: settings.on("bot.image_caption"),
         wording,

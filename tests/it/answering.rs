@@ -268,3 +268,46 @@ fn a_number_with_a_measure_is_no_party() {
         assert_eq!(app.api("GET", "/api/conversations/conv_1", None).1["party_size"], *party, "{text}");
     }
 }
+
+#[test]
+fn lists_totals_and_comparisons_come_from_the_rows() {
+    let app = Kafilah::start();
+    let asked = |phone: &str, text: &str| {
+        let (status, answer) = app.api("POST", "/api/ai/process-message", Some(json!({"phone": phone, "message": text})));
+        assert_eq!(status, 200, "{answer}");
+        answer
+    };
+    let said = |answer: &serde_json::Value, has: &[&str], lacks: &[&str]| {
+        let text = answer["response_text"].as_str().unwrap_or("");
+        assert!(has.iter().all(|part| text.contains(part)) && !lacks.iter().any(|part| text.contains(part)), "{answer}");
+    };
+    // what fits a budget, or honestly nothing
+    said(&asked("6281200000061", "ada paket yang di bawah 30 juta?"), &["sampai Rp30.000.000", "UMR_APR_2030_HEMAT"], &["UMR_JUN_2030_VIP", "UMR_MAR_2025"]);
+    said(&asked("6281200000062", "kalau budget 20 juta per orang ada paketnya?"), &["Belum ada paket sampai Rp20.000.000", "UMR_APR_2030_HEMAT"], &[]);
+    said(&asked("6281200000063", "paket paling mahal yang mana?"), &["UMR_JUN_2030_VIP"], &[]);
+    // beside each other
+    said(&asked("6281200000064", "bedanya paket hemat sama paket vip apa ya?"), &["Umroh April 2030 Hemat", "UMR_JUN_2030_VIP", "Selisih harganya Rp18.000.000"], &[]);
+    // for how many: the total
+    assert_eq!(asked("6281200000065", "UMR_APR_2030_HEMAT")["campaign_code"], "UMR_APR_2030_HEMAT");
+    said(&asked("6281200000065", "kami 4 orang, totalnya berapa kak?"), &["4 orang Rp108.000.000"], &[]);
+    // something graver, and a question beside it: both are answered
+    let graver = asked("6281200000065", "saya mau daftar 2 orang, sekamar berdua, hotel madinah nya apa ya");
+    said(&graver, &["pendaftaran"], &[]);
+    assert_eq!(graver["new_phase"], "booking");
+    said(&graver, &["(UMR_APR_2030_HEMAT)", "dari Masjidil Haram"], &[]);
+}
+
+#[test]
+fn a_paper_with_a_word_about_it_goes_to_a_person() {
+    let app = Kafilah::start();
+    let mut payload = crate::support::message("6281200000071", "F1", "Ini paspor saya pak");
+    payload["hasMedia"] = json!(true);
+    payload["_data"] = json!({"type": "image", "notifyName": "Bu Ani"});
+    payload["media"] = json!({"url": format!("{}/api/files/default/paspor.jpg", app.waha.url()), "mimetype": "image/jpeg", "filename": null});
+    assert_eq!(app.webhook("message.any", payload).0, 200);
+    assert!(app.wait_delivered(1)[0].contains("berkasnya sudah kami terima"), "{:?}", app.waha.delivered());
+    app.wait("a row for the team", SOON, |app| app.export("escalations").iter().any(|row| row["reason"] == "media_received"));
+    // an empty message is no paper
+    app.customer_writes("6281200000072", "F2", "");
+    assert!(app.wait_delivered(2)[1].contains("kosong"), "{:?}", app.waha.delivered());
+}

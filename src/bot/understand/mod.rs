@@ -147,7 +147,8 @@ pub fn understand(text: &str, has_code: bool, about: bool, bare: bool, today: ch
     intents.truncate(meant);
     let has = |wanted: &[&str]| intents.iter().any(|(name, _)| wanted.contains(name));
     let payment = scores[INTENTS];
-    let payment_intent = (payment >= PAYS || (payment >= PAYS_AS_SAID && has(&PAYING))) && !(has(&["cancel_refund"]) && payment < 0.8);
+    let said = intents.iter().any(|(name, score)| PAYING.contains(name) && *score >= MEANT); // the likeliest of guesses is not said
+    let payment_intent = (payment >= PAYS || (payment >= PAYS_AS_SAID && said)) && !(has(&["cancel_refund"]) && payment < 0.8);
     if payment_intent && !has(&PAYING) {
         let likeliest = PAYING.into_iter().max_by(|a, b| scores[head(a)].total_cmp(&scores[head(b)]));
         intents.extend(likeliest.map(|name| (name, scores[head(name)])));

@@ -60,7 +60,7 @@ pub async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Res
     let lines = app.lines.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let connected = provider == "waha" && values["channels"].as_array().into_iter().flatten().any(|channel| channel["kind"] == "waha" && channel["status"] == "WORKING");
     let steps = json!([
-        {"key": "packages", "done": values["has_packages"], "href": "/packages"}, {"key": "try", "done": values["has_messages"], "href": "/simulator"},
+        {"key": "agency", "done": !app.settings().text("agency.licence").is_empty() && !app.settings().text("agency.address").is_empty(), "href": "/settings"}, {"key": "packages", "done": values["has_packages"], "href": "/packages"}, {"key": "try", "done": values["has_messages"], "href": "/simulator"},
         {"key": "whatsapp", "done": connected, "href": "/whatsapp"}, {"key": "team", "done": values["has_team"], "href": "/team"},
     ]);
     let open_steps = steps.as_array().map_or(0, |steps| steps.iter().filter(|step| step["done"] != true).count());
