@@ -41,6 +41,8 @@ notice-account = Unknown account number
 notice-account-text = This message holds an account number that is not the agency's, so it was not sent and has been reported. Mend the number, or add the account under Settings.
 notice-notfound = Not found
 notice-notfound-text = This page does not exist, or is not for your role.
+notice-number = This number cannot be used
+notice-number-text = It is not a phone number, or it belongs to a contact that is not yours to see. Nothing was saved.
 notice-slow = Too many tries
 notice-slow-text = The password or the code was wrong several times. Wait a moment and try again; nothing was changed.
 notice-foreign = Form refused
@@ -244,7 +246,10 @@ unread-wrong_type = a part has the wrong type
 queue-empty-dead = No message has failed.
 queue-empty-waiting = The queue is empty.
 queue-empty-sent = Nothing has been sent yet.
-next-try = { $seconds ->
+next-try = tried again { $min ->
+    [0] in { $seconds } seconds
+   *[other] in about { $min } minutes
+}
     [one] next try in 1 second
    *[other] next try in { $seconds } seconds
     }
@@ -721,6 +726,7 @@ did-reply-called-off = Scheduled reply called off
 did-account-blocked = Foreign account stopped
 did-account-unknown-sent = Foreign account sent from the phone
 did-contact-changed = Contact changed
+did-contact-added = Contact added
 did-contact-merged = Contacts merged
 did-contact-merge-undone = Merge undone
 did-contact-opted-out = Opted out
@@ -1284,6 +1290,17 @@ import-file = CSV file
 import-hint = The first line names the columns:
 import-look = Check first
 import-preview = What will happen
+contact-add = Add contact
+number-add = Add number
+number-known = This number is another contact's. Merge the two below if they are one person.
+number-wrong = That is no number; write it like 0812-3456-7890.
+import-repeated = { $n } numbers stand there more than once; the last row counts.
+import-ignored = Columns that are not known and not read: { $columns }
+row-no-phone = The phone number is missing
+row-phone = Not a phone number
+row-email = Not an e-mail address
+row-label = Not a label's name
+row-labels = More than 20 labels
 import-sum = { $total } rows: { $new } new contacts, { $known } known ones will be completed.
 import-wrong = { $n } rows are wrong. Mend them first; nothing was written.
 import-all = All or nothing; names typed by the team stay.

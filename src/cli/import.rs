@@ -285,7 +285,7 @@ fn check(what: What, row: &Map<String, Value>) -> Result<Row, String> {
             };
             Lesson::new(&words(row, "text").unwrap_or_default(), &intents, pays).map(Row::Lesson).map_err(|error| error.to_string())
         }
-        What::Contacts => Ok(Row::Contact(roster::read(row)?)),
+        What::Contacts => Ok(Row::Contact(roster::read(row).map_err(|error| error.to_string())?)),
         What::Purchases => {
             let quantity: i64 = words(row, "quantity").map_or(Ok(1), |n| n.parse().map_err(|_| format!("quantity: {n:?} is not a whole number")))?;
             if !(1..=10_000).contains(&quantity) {
@@ -294,7 +294,7 @@ fn check(what: What, row: &Map<String, Value>) -> Result<Row, String> {
             let bought_on = words(row, "bought_on").or_else(|| words(row, "date")).ok_or("bought_on is missing")?;
             bought_on.parse::<NaiveDate>().map_err(|_| format!("bought_on: {bought_on:?} is not a date YYYY-MM-DD"))?;
             let product = words(row, "product").ok_or("product is missing")?;
-            Ok(Row::Purchase { person: roster::read(row)?, product: text::clean(&product, 300), quantity, price_idr: money(row, "price_idr")?, bought_on })
+            Ok(Row::Purchase { person: roster::read(row).map_err(|error| error.to_string())?, product: text::clean(&product, 300), quantity, price_idr: money(row, "price_idr")?, bought_on })
         }
     }
 }

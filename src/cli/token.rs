@@ -33,6 +33,7 @@ pub enum Command {
 pub fn run(dir: &DataDir, command: Command) -> anyhow::Result<()> {
     match command {
         Command::Create { role, name, user } => {
+            anyhow::ensure!(!name.trim().is_empty(), "--name: say what the token is for");
             let mut desk = Desk::open(dir)?;
             let behind = match &user {
                 Some(email) => Some(user::by_email(desk.connection(), email)?.ok_or_else(|| anyhow::anyhow!("there is no user {email}"))?),

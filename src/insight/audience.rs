@@ -48,11 +48,13 @@ fn names(name: &str) -> (String, String) {
 
 /// Writes the file; how many rows. `expr` none: everybody.
 pub fn write(connection: &Connection, expr: Option<&str>, now_ms: i64, out: impl Write) -> Result<u64, AudienceError> {
+    let expr = expr.unwrap_or("status:active or status:inactive");
+    segment::members(connection, expr, now_ms, 0, 0)?; // an expression that cannot be read writes nothing
     let mut file = csv::Writer::from_writer(out);
     file.write_record(["phone", "email", "fn", "ln", "country"])?;
     let (mut after, mut rows) = (0, 0);
     loop {
-        let page = segment::members(connection, expr.unwrap_or("status:active or status:inactive"), now_ms, after, PAGE)?;
+        let page = segment::members(connection, expr, now_ms, after, PAGE)?;
         for id in &page {
             let Some(found) = contact::find(connection, *id)?.filter(|found| found.opted_out_at.is_none()) else { continue };
             let (Some(phone), email) = (&found.phone, found.email.as_deref().unwrap_or("")) else { continue };

@@ -3,6 +3,7 @@
 use crate::chat::inbox::Scope;
 use crate::db::StoreError;
 use crate::db::writer::Tx;
+use crate::kernel::phone::Phone;
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde_json::{Map, Value, json};
 
@@ -187,6 +188,9 @@ pub enum ContactError {
         /// What is wrong.
         problem: String,
     },
+    /// The number is another contact's.
+    #[error("this number belongs to contact {0}")]
+    Known(i64),
     /// Merging or undoing cannot be done.
     #[error("{0}")]
     Cannot(&'static str),
@@ -201,6 +205,11 @@ impl From<rusqlite::Error> for ContactError {
     }
 }
 
+/// Whether a text can be an e-mail address.
+pub fn is_email(text: &str) -> bool {
+    text.split_once('@').is_some_and(|(who, host)| !who.is_empty() && host.contains('.') && !text.contains(char::is_whitespace))
+}
+
 fn invalid(field: &str, problem: impl Into<String>) -> ContactError {
     ContactError::Invalid { field: field.to_owned(), problem: problem.into() }
 }
@@ -210,6 +219,8 @@ fn invalid(field: &str, problem: impl Into<String>) -> ContactError {
 pub struct Change {
     /// Name; from now on it is a typed one.
     pub name: Option<String>,
+    /// A number to reach him by, beside those already known.
+    pub phone: Option<String>,
     /// E-mail.
     pub email: Option<String>,
     /// Address.
@@ -234,6 +245,20 @@ fn text_of<'a>(field: &str, text: &'a str) -> Result<Option<&'a str>, ContactErr
     Ok((!text.is_empty()).then_some(text))
 }
 
+/// Makes a contact by hand, from his number and what is known of him.
+///
+/// Errors: no number, a number that is somebody's already, a field with a value it cannot have.
+pub fn add(tx: &Tx<'_>, change: &Change, actor: &str) -> Result<i64, ContactError> {
+    if change.phone.as_deref().is_none_or(|phone| phone.trim().is_empty()) {
+        return Err(invalid("phone", "a phone number, for example 0812-3456-7890"));
+    }
+    let id = create(tx, None, NameSource::Typed)?;
+    edit(tx, id, change, actor)?;
+    super::search::renamed(tx, id)?;
+    tx.audit(actor, "contact.added", &format!("contact:{id}"), "")?;
+    Ok(id)
+}
+
 /// Applies a change; every field it touches goes into the audit trail with its old value.
 pub fn edit(tx: &Tx<'_>, id: i64, change: &Change, actor: &str) -> Result<(), ContactError> {
     let before = find(tx, id)?.ok_or(ContactError::NoSuchContact)?;
@@ -243,9 +268,17 @@ pub fn edit(tx: &Tx<'_>, id: i64, change: &Change, actor: &str) -> Result<(), Co
             None => drop(tx.execute("UPDATE contact SET name = NULL, name_source = NULL, updated_at = ?2 WHERE id = ?1", (id, tx.now_ms))?),
         }
     }
+    if let Some(phone) = change.phone.as_deref().map(str::trim).filter(|phone| !phone.is_empty()) {
+        let phone = Phone::parse(phone).ok_or_else(|| invalid("phone", "a phone number, for example 0812-3456-7890"))?;
+        match super::identity::of_phone(tx, &phone)? {
+            Some(theirs) if theirs != id => return Err(ContactError::Known(theirs)),
+            Some(_) => {}
+            None => super::identity::learn(tx, &phone, id)?,
+        }
+    }
     if let Some(email) = &change.email {
         let email = text_of("email", email)?;
-        if email.is_some_and(|email| !email.split_once('@').is_some_and(|(who, host)| !who.is_empty() && host.contains('.') && !email.contains(char::is_whitespace))) {
+        if email.is_some_and(|email| !is_email(email)) {
             return Err(invalid("email", "an address such as nama@contoh.id"));
         }
         tx.execute("UPDATE contact SET email = ?2 WHERE id = ?1", (id, email))?;
@@ -313,7 +346,7 @@ impl Field {
     fn read(&self, value: &Value) -> Result<Option<Value>, ContactError> {
         let text = match value {
             Value::Null => return Ok(None),
-            Value::String(text) => text.trim().to_owned(),
+            Value::String(text) => crate::kernel::text::clean(text, LONGEST).trim().to_owned(),
             Value::Number(number) => number.to_string(),
             _ => return Err(invalid(&self.key, "a text or a number")),
         };

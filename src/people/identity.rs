@@ -22,6 +22,12 @@ fn add(tx: &Tx<'_>, kind: &str, channel_id: i64, value: &str, contact_id: i64) -
     Ok(())
 }
 
+/// Adds a number to a contact; it must be nobody else's.
+pub fn learn(tx: &Tx<'_>, phone: &crate::kernel::phone::Phone, contact_id: i64) -> Result<(), StoreError> {
+    add(tx, "phone", ANY_CHANNEL, phone.as_str(), contact_id)?;
+    super::search::renamed(tx, contact_id) // found by it from now on
+}
+
 /// The contact behind `party` on `channel_id`, made if it is new; learns what this delivery adds (the other
 /// identity, a name) and merges contacts that turn out to be one person.
 pub fn resolve(tx: &Tx<'_>, channel_id: i64, party: &Party) -> Result<i64, StoreError> {
@@ -59,10 +65,13 @@ pub fn known(connection: &Connection, channel_id: i64, party: &Party) -> Result<
     }
 }
 
-/// Whether a phone is not somebody else's: the contact's own, or he has none we know of.
+/// Whether a phone is not somebody else's: the contact's own, or he has none we know of and nobody else has this one.
 pub fn is_of(connection: &Connection, contact_id: i64, phone: &crate::kernel::phone::Phone) -> Result<bool, StoreError> {
     let known: Vec<(String, String)> = of_contact(connection, contact_id)?.into_iter().filter(|(kind, _)| kind == "phone").collect();
-    Ok(known.is_empty() || known.iter().any(|(_, value)| value == phone.as_str()))
+    match known.is_empty() {
+        true => Ok(find(connection, "phone", ANY_CHANNEL, phone.as_str())?.is_none()),
+        false => Ok(known.iter().any(|(_, value)| value == phone.as_str())),
+    }
 }
 
 /// Who a personal chat of a number belongs to, if we know him.

@@ -34,22 +34,59 @@ pub struct Person {
     pub labels: Vec<String>,
 }
 
+/// What is wrong with a row.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum RowError {
+    /// No number.
+    #[error("phone is missing")]
+    NoPhone,
+    /// Not a number.
+    #[error("phone: {0:?} is not a phone number")]
+    Phone(String),
+    /// Not an address.
+    #[error("email: {0:?} is not an e-mail address")]
+    Email(String),
+    /// Not a label's name.
+    #[error("labels: {0:?} is not a label's name")]
+    Label(String),
+    /// Too many labels.
+    #[error("labels: more than {LABELS}")]
+    Labels,
+}
+
+impl RowError {
+    /// Key of the sentence on a page, and what stood there.
+    pub fn told(&self) -> (&'static str, &str) {
+        match self {
+            Self::NoPhone => ("no-phone", ""),
+            Self::Phone(given) => ("phone", given),
+            Self::Email(given) => ("email", given),
+            Self::Label(given) => ("label", given),
+            Self::Labels => ("labels", ""),
+        }
+    }
+}
+
 /// A row, or what is wrong with it.
-pub fn read(row: &Map<String, Value>) -> Result<Person, String> {
-    let given = words(row, "phone").or_else(|| words(row, "contact_phone")).ok_or("phone is missing")?;
-    let phone = Phone::parse(&given).ok_or_else(|| format!("phone: {given:?} is not a phone number"))?;
+pub fn read(row: &Map<String, Value>) -> Result<Person, RowError> {
+    let given = words(row, "phone").or_else(|| words(row, "contact_phone")).ok_or(RowError::NoPhone)?;
+    let phone = Phone::parse(&given).ok_or(RowError::Phone(given))?;
+    let email = words(row, "email");
+    if let Some(email) = email.as_ref().filter(|email| !contact::is_email(email)) {
+        return Err(RowError::Email(email.clone()));
+    }
     let labels: Vec<String> = words(row, "labels").map_or(Vec::new(), |list| list.split([';', '|']).filter_map(text::clean_name).collect());
     let unfit = |name: &&String| name.chars().count() > label::LONGEST_NAME || name.chars().all(|c| c.is_ascii_digit());
     if let Some(name) = labels.iter().find(unfit) {
-        return Err(format!("labels: {name:?} is not a label's name"));
+        return Err(RowError::Label(name.clone()));
     }
     if labels.len() > LABELS {
-        return Err("labels: more than 20".into());
+        return Err(RowError::Labels);
     }
     Ok(Person {
         phone,
         name: words(row, "name").and_then(|name| text::clean_name(&name)),
-        email: words(row, "email"),
+        email,
         address: words(row, "address"),
         interest: words(row, "interest"),
         labels,

@@ -20,7 +20,7 @@ const SQL: &str = "
     SELECT at, 'label', json_object('label', (SELECT ifnull(name, 'Label ' || id) FROM label l WHERE l.id = label_id), 'change', change, 'source', source, 'actor', actor, 'certainty', actor_certainty, 'why', why)
       FROM label_event WHERE contact_id = ?1 AND at < ?2
     UNION ALL SELECT p.at, 'phase', json_object('from', p.from_phase, 'to', p.to_phase, 'cause', p.cause, 'actor', p.actor) FROM conversation v JOIN phase_transition p ON p.conversation_id = v.id WHERE v.contact_id = ?1 AND p.at < ?2
-    UNION ALL SELECT h.at, 'handover', json_object('from', h.from_handler, 'to', h.to_handler, 'reason', h.reason) FROM conversation v JOIN handover h ON h.conversation_id = v.id WHERE v.contact_id = ?1 AND h.at < ?2
+    UNION ALL SELECT h.at, 'handover', json_object('from', h.from_handler, 'to', h.to_handler, 'reason', h.reason, 'actor', CASE WHEN h.to_handler = 'bot' THEN NULL ELSE h.to_handler END) FROM conversation v JOIN handover h ON h.conversation_id = v.id WHERE v.contact_id = ?1 AND h.at < ?2
     UNION ALL SELECT n.at, 'note', json_object('text', n.text, 'actor', n.actor) FROM conversation v JOIN note n ON n.conversation_id = v.id WHERE v.contact_id = ?1 AND n.at < ?2 AND n.removed_at IS NULL
     UNION ALL SELECT e.at, 'escalation', json_object('reason', e.reason, 'question', e.question) FROM conversation v JOIN escalation e ON e.conversation_id = v.id WHERE v.contact_id = ?1 AND e.at < ?2
     UNION ALL SELECT p.at, 'promise', json_object('what', p.what, 'quote', p.quote, 'due_on', p.due_on, 'ended_as', p.ended_as) FROM conversation v JOIN promise p ON p.conversation_id = v.id WHERE v.contact_id = ?1 AND p.at < ?2

@@ -9,6 +9,7 @@ use crate::chat::inbox::Scope;
 use crate::chat::{assignment, conversation};
 use crate::db::event::{self, Live};
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, Method, header};
 use axum::response::{IntoResponse, Response};
@@ -40,11 +41,12 @@ pub struct Resume {
 }
 
 /// The handler: a bearer token opens it as a browser session does.
-pub async fn open(State(app): State<Arc<App>>, headers: HeaderMap, Query(resume): Query<Resume>, upgrade: WebSocketUpgrade) -> Response {
+pub async fn open(State(app): State<Arc<App>>, headers: HeaderMap, resume: Result<Query<Resume>, QueryRejection>, upgrade: WebSocketUpgrade) -> Response {
     let caller = match may_open(&app, &headers).await {
         Ok(caller) => caller,
         Err(error) => return error.into_response(),
     };
+    let Ok(Query(resume)) = resume else { return ApiError::field("after", "after: expected the number of an event").into_response() };
     if app.counters.sockets.load(Ordering::Relaxed) >= SOCKETS {
         return ApiError::new(503, "busy", "too many live sockets are open").into_response();
     }

@@ -46,6 +46,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/conversations/{id}/claim", need(Chat, post(api::conversations::claim)))
         .route("/api/conversations/{id}/assign", need(Chat, post(api::conversations::assign)))
         .route("/api/conversations/{id}/notes", need(Chat, post(api::conversations::add_note)))
+        .route("/api/contacts", need(EditContacts, post(api::contacts::create)))
         .route("/api/contacts/{id}", need(View, get(api::contacts::get)).merge(need(EditContacts, patch(api::contacts::patch))))
         .route("/api/contacts/{id}/merge", need(EditContacts, post(api::contacts::join)))
         .route("/api/contacts/{id}/labels/{label}", need(Chat, post(api::labels::put_on).delete(api::labels::take_off)))
@@ -131,7 +132,7 @@ async fn json_errors(request: Request, next: Next) -> Response {
         return response;
     }
     let (code, message) = match status.as_u16() {
-        400 => ("bad_address", "a part of the address cannot be read"),
+        400 => ("bad_address", "a part of the address, or a value after its ?, is not of the kind expected here"),
         405 => ("method_not_allowed", "this address does not take this method"),
         404 => ("not_found", "there is nothing at this address"),
         _ => ("bad_request", "the request was not understood"),

@@ -159,6 +159,7 @@ const ROUTES: &[(&str, &str, &str)] = &[
     ("POST", "/api/conversations/conv_1/claim", "cs"),
     ("POST", "/api/conversations/conv_1/assign", "cs"),
     ("POST", "/api/conversations/conv_1/notes", "cs"),
+    ("POST", "/api/contacts", "cs"),
     ("GET", "/api/contacts/1", "viewer"),
     ("PATCH", "/api/contacts/1", "cs"),
     ("POST", "/api/contacts/1/merge", "cs"),

@@ -65,7 +65,8 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
         let (parts, body) = request.into_parts();
         let bytes = read(body).await?;
         check_json(&parts.headers, &bytes)?;
-        let value: Value = serde_json::from_slice(&bytes).map_err(|_| ApiError::new(400, "bad_json", "the body is not valid JSON"))?;
+        let value: Value = serde_json::from_slice(&bytes)
+            .map_err(|error| ApiError::new(400, "bad_json", format!("the body is not valid JSON (line {}, column {})", error.line(), error.column())))?;
         if !value.is_object() {
             return Err(ApiError::new(422, "not_an_object", "the body must be a JSON object"));
         }

@@ -13,6 +13,7 @@ use crate::people::{identity, label, merge, timeline};
 use crate::web::error::ApiError;
 use axum::Json;
 use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -27,6 +28,7 @@ impl From<ContactError> for ApiError {
         match error {
             ContactError::NoSuchContact => Self::not_found("the contact"),
             ContactError::Invalid { ref field, .. } => Self::field(field.clone(), error.to_string()),
+            ContactError::Known(id) => Self::new(409, "known", error.to_string()).about("phone").with(json!({"contact_id": id})),
             ContactError::Cannot(why) => Self::new(409, "cannot", why),
             ContactError::Db(error) => error.into(),
         }
@@ -77,6 +79,13 @@ pub async fn get(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<Str
     let found = found.ok_or_else(|| ApiError::not_found("the contact"))?;
     app.note_look(&caller.actor, found["id"].as_i64().unwrap_or(0));
     Ok(Json(found))
+}
+
+/// `POST /api/contacts {"phone", …}`: 201 with the new contact; 409 `known` names whose number it is.
+pub async fn create(State(app): State<Arc<App>>, caller: Caller, JsonBody(change): JsonBody<Change>) -> Result<(StatusCode, Json<Value>), ApiError> {
+    let actor = caller.actor.clone();
+    let id = app.store.write(move |tx| contact::add(tx, &change, &actor)).await?;
+    Ok((StatusCode::CREATED, get(State(app), caller, Path(id.to_string())).await?))
 }
 
 /// `PATCH /api/contacts/{id}`: what is given is changed, an empty text takes away.

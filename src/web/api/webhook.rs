@@ -118,14 +118,14 @@ fn parse(headers: &HeaderMap, bytes: &[u8], settings: &crate::db::setting::Setti
     let refuse = |status, code, message: &str, reason| Refusal { error: ApiError::new(status, code, message), reason, event: None, session: None };
     body::check_json(headers, bytes).map_err(|error| Refusal { reason: error.code(), error, event: None, session: None })?;
     let read = serde_json::from_slice(bytes).or_else(|error| without_lone_surrogates(bytes).map_or(Err(error), |mended| serde_json::from_slice(&mended)));
-    let body: Value = read.map_err(|_| refuse(400, "bad_json", "the body is not valid JSON", "json_syntax"))?;
+    let body: Value = read.map_err(|error| refuse(400, "bad_json", &format!("the body is not valid JSON (line {}, column {})", error.line(), error.column()), "json_syntax"))?;
     if !body.is_object() {
         return Err(refuse(422, "not_an_object", "the body must be a JSON object", "not_an_envelope"));
     }
     if plain::is_plain(&body) {
         let session = if settings.text("whatsapp.provider") == "simulator" { SIMULATOR } else { settings.text("waha.session") };
         return plain::parse(&body, session, settings.zone).map_err(|wrong| Refusal {
-            error: ApiError::field(wrong.field, format!("{}: {}", wrong.field, wrong.wanted)),
+            error: ApiError::field(wrong.field, format!("{}: expected {}", wrong.field, wrong.wanted)),
             reason: "field_missing",
             event: None,
             session: None,

@@ -52,7 +52,8 @@ pub async fn show(State(app): State<Arc<App>>, headers: HeaderMap, Query(query):
     Ok(visitor.page(200, "audit.html", "audit", json!({"rows": rows, "deeds": deeds, "kind": kind, "kinds": KINDS, "next": next, "names": names})).await)
 }
 
-fn name_of(connection: &rusqlite::Connection, language: Language, actor: &str) -> Result<String, StoreError> {
+/// What an actor of the trail is called on a page.
+pub fn name_of(connection: &rusqlite::Connection, language: Language, actor: &str) -> Result<String, StoreError> {
     let name = assignment::actor_name(connection, actor)?;
     let key = format!("actor-{name}");
     let said = words(language, &key);

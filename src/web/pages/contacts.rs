@@ -11,7 +11,7 @@ use crate::kernel::phone::Phone;
 use crate::kernel::table;
 use crate::people::contact::{self, Change, Contact, ContactError};
 use crate::people::label::{self, LabelError};
-use crate::people::roster::{self, Person};
+use crate::people::roster::{self, Person, RowError};
 use crate::people::segment::{self, SegmentError};
 use crate::people::{identity, merge, purchase, search, timeline};
 use crate::travel::booking;
@@ -101,7 +101,7 @@ pub async fn show(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Pat
 }
 
 async fn page(app: &Arc<App>, visitor: &Visitor, status: u16, id: i64, typed: Value, wrong: Option<(String, String)>) -> Result<Response, Refusal> {
-    let (now_ms, scope) = (app.now_ms(), visitor.scope());
+    let (now_ms, scope, language) = (app.now_ms(), visitor.scope(), visitor.language());
     let values = app
         .store
         .read(move |connection| -> Result<Option<Value>, StoreError> {
@@ -125,9 +125,16 @@ async fn page(app: &Arc<App>, visitor: &Visitor, status: u16, id: i64, typed: Va
                 }
                 None => Vec::new(),
             };
+            let events = timeline::of_contact(connection, found.id, None, 100)?;
+            let mut actors: HashMap<String, String> = HashMap::new();
+            for actor in events.iter().filter_map(|event| event.detail["actor"].as_str()) {
+                if !actors.contains_key(actor) {
+                    actors.insert(actor.to_owned(), super::audit::name_of(connection, language, actor)?);
+                }
+            }
             Ok(Some(json!({
-                "contact": row(connection, &found, now_ms)?, "identities": identity::of_contact(connection, found.id)?, "chats": contact::conversations(connection, found.id)?,
-                "fields": contact::fields(connection)?, "merges": merge::into(connection, found.id)?, "timeline": timeline::of_contact(connection, found.id, None, 100)?,
+                "actors": actors, "contact": row(connection, &found, now_ms)?, "identities": identity::of_contact(connection, found.id)?, "chats": contact::conversations(connection, found.id)?,
+                "fields": contact::fields(connection)?, "merges": merge::into(connection, found.id)?, "timeline": events,
                 "bookings": booking::of_contact(connection, found.id)?, "purchases": purchase::of_contact(connection, found.id)?, "labels_all": label::all(connection)?, "alike": alike,
             })))
         })
@@ -143,7 +150,7 @@ async fn page(app: &Arc<App>, visitor: &Visitor, status: u16, id: i64, typed: Va
 fn change_of(sent: &HashMap<String, String>) -> Change {
     let given = |name: &str| sent.get(name).cloned();
     let fields: Map<String, Value> = sent.iter().filter_map(|(name, value)| Some((name.strip_prefix("field.")?.to_owned(), json!(value)))).collect();
-    Change { name: given("name"), email: given("email"), address: given("address"), interest: given("interest"), status: given("status"), fields }
+    Change { name: given("name"), phone: given("phone"), email: given("email"), address: given("address"), interest: given("interest"), status: given("status"), fields }
 }
 
 /// Changes one contact.
@@ -164,8 +171,31 @@ pub async fn save(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Pat
     match done {
         Ok(()) => Ok(see(&format!("/contacts/{id}"))),
         Err(ContactError::Invalid { field, problem }) => page(&app, &visitor, 422, id, json!(sent), Some((field, problem))).await,
+        Err(ContactError::Known(_)) => page(&app, &visitor, 409, id, json!(sent), Some(("phone".into(), "known".into()))).await,
         Err(ContactError::Db(error)) => Err(error.into()),
         Err(_) => Err(Refusal::NotFound),
+    }
+}
+
+/// Writes somebody down by hand; who is here already is shown instead.
+pub async fn add(State(app): State<Arc<App>>, headers: HeaderMap, Form(sent): Form<HashMap<String, String>>) -> Result<Response, Refusal> {
+    let visitor = enter(&app, &headers, Action::EditContacts).await?;
+    visitor.check(&headers, sent.get("csrf").map_or("", String::as_str))?;
+    let (change, actor, scope) = (change_of(&sent), visitor.actor(), visitor.scope());
+    let done = app
+        .store
+        .write(move |tx| -> Result<(i64, bool), ContactError> {
+            match contact::add(tx, &change, &actor) {
+                Err(ContactError::Known(id)) => Ok((id, contact::seen_by(tx, id, &scope)?)),
+                other => other.map(|id| (id, true)),
+            }
+        })
+        .await;
+    match done {
+        Ok((id, true)) => Ok(see(&format!("/contacts/{id}"))),
+        Ok((_, false)) => Err(Refusal::Notice(409, "number")),
+        Err(ContactError::Db(error)) => Err(error.into()),
+        Err(_) => Err(Refusal::Notice(422, "number")),
     }
 }
 
@@ -322,9 +352,14 @@ pub async fn import(State(app): State<Arc<App>>, headers: HeaderMap, mut form: M
         _ => return Err(Refusal::Notice(422, "list")),
     };
     let total = rows.len();
-    let read: Vec<(usize, Result<Person, String>)> = rows.iter().map(|(line, row)| (*line, roster::read(row))).collect();
-    let wrong: Vec<Value> = read.iter().filter_map(|(line, row)| row.as_ref().err().map(|why| json!({"line": line, "why": why}))).collect();
+    let mut ignored: Vec<&String> = rows.iter().flat_map(|(_, row)| row.keys()).filter(|name| !roster::COLUMNS.contains(&name.as_str())).collect();
+    ignored.sort_unstable();
+    ignored.dedup();
+    let ignored: Vec<String> = ignored.into_iter().cloned().collect();
+    let read: Vec<(usize, Result<Person, RowError>)> = rows.iter().map(|(line, row)| (*line, roster::read(row))).collect();
+    let wrong: Vec<Value> = read.iter().filter_map(|(line, row)| row.as_ref().err().map(|why| json!({"line": line, "why": why.told().0, "given": why.told().1}))).collect();
     let people: Vec<Person> = read.into_iter().filter_map(|(_, row)| row.ok()).collect();
+    let repeated = people.len() - people.iter().map(|person| person.phone.as_str()).collect::<std::collections::HashSet<_>>().len();
     if confirmed && wrong.is_empty() {
         // in short transactions, so that deliveries come in between; each row may be put twice, so an import cut short is sent again
         let actor = visitor.actor();
@@ -356,7 +391,7 @@ pub async fn import(State(app): State<Arc<App>>, headers: HeaderMap, mut form: M
         .await?;
     let right = total - wrong.len();
     let values = json!({
-        "columns": roster::COLUMNS, "total": total, "wrong_count": wrong.len(), "wrong": wrong.into_iter().take(SHOWN).collect::<Vec<_>>(), "known": known, "new": right - known, "rows": shown, "list": list,
+        "columns": roster::COLUMNS, "total": total, "wrong_count": wrong.len(), "wrong": wrong.into_iter().take(SHOWN).collect::<Vec<_>>(), "known": known, "new": right - known - repeated.min(right - known), "repeated": repeated, "ignored": ignored.join(", "), "rows": shown, "list": list,
     });
     Ok(visitor.page(200, "import.html", "contacts", values).await)
 }
