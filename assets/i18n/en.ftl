@@ -1038,6 +1038,7 @@ snooze-tomorrow = Tomorrow morning
 snooze-wake = Bring back
 assign = Assign to
 assign-team = The team (anyone)
+take-over = Take over from { $name }
 assign-do = Assign
 claim-lost = { $name } claimed this chat first.
 opted-out = This customer asked for no more messages. Reply only if they write first.

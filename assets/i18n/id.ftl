@@ -1015,6 +1015,7 @@ snooze-tomorrow = Besok pagi
 snooze-wake = Munculkan lagi
 assign = Serahkan ke
 assign-team = Tim (siapa saja)
+take-over = Ambil alih dari { $name }
 assign-do = Serahkan
 claim-lost = { $name } lebih dulu mengambil chat ini.
 opted-out = Pelanggan ini minta tidak dikirimi pesan lagi. Balas hanya bila ia menulis lebih dulu.

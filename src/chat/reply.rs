@@ -8,6 +8,7 @@ use super::{conversation, handover};
 use crate::bot::guard;
 use crate::db::StoreError;
 use crate::db::writer::Tx;
+use rusqlite::{Connection, OptionalExtension};
 use serde_json::json;
 
 /// Longest reply a person may send, characters (WhatsApp's own limit is 65,536).
@@ -101,7 +102,15 @@ pub fn send(tx: &Tx<'_>, reply: &Reply, accounts: &[String]) -> Result<Option<i6
         true => conversation::still_waits(tx, conversation.id)?,
         false => conversation::answered_by_person(tx, conversation.id, &reply.actor)?,
     }
+    if let Some(token) = &reply.token {
+        tx.execute("UPDATE once SET made = ?2 WHERE token = ?1", (token, message_id)).map_err(StoreError::from)?;
+    }
     Ok(Some(message_id))
+}
+
+/// The message a token has made before.
+pub fn made(connection: &Connection, token: &str) -> Result<Option<i64>, StoreError> {
+    Ok(connection.prepare_cached("SELECT made FROM once WHERE token = ?1")?.query_row([token], |row| row.get(0)).optional()?.flatten())
 }
 
 /// Bare id of the message a reply answers, if it answers one.

@@ -294,7 +294,13 @@ fn check(what: What, row: &Map<String, Value>) -> Result<Row, String> {
             let bought_on = words(row, "bought_on").or_else(|| words(row, "date")).ok_or("bought_on is missing")?;
             bought_on.parse::<NaiveDate>().map_err(|_| format!("bought_on: {bought_on:?} is not a date YYYY-MM-DD"))?;
             let product = words(row, "product").ok_or("product is missing")?;
-            Ok(Row::Purchase { person: roster::read(row).map_err(|error| error.to_string())?, product: text::clean(&product, 300), quantity, price_idr: money(row, "price_idr")?, bought_on })
+            Ok(Row::Purchase {
+                person: roster::read(row).map_err(|error| error.to_string())?,
+                product: text::clean(&product, 300),
+                quantity,
+                price_idr: money(row, "price_idr")?,
+                bought_on,
+            })
         }
     }
 }

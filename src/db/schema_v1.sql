@@ -902,7 +902,8 @@ CREATE INDEX replay_case_run ON replay_case (run_id, id);
 -- Forms and API calls that must count once: the token they came with.
 CREATE TABLE once (
   token TEXT PRIMARY KEY,
-  at    INTEGER NOT NULL
+  at    INTEGER NOT NULL,
+  made  INTEGER               -- row of the message it made, for whoever asks again
 ) STRICT, WITHOUT ROWID;
 
 -- What customers bought elsewhere or before, from an import.

@@ -83,14 +83,7 @@ pub fn read(row: &Map<String, Value>) -> Result<Person, RowError> {
     if labels.len() > LABELS {
         return Err(RowError::Labels);
     }
-    Ok(Person {
-        phone,
-        name: words(row, "name").and_then(|name| text::clean_name(&name)),
-        email,
-        address: words(row, "address"),
-        interest: words(row, "interest"),
-        labels,
-    })
+    Ok(Person { phone, name: words(row, "name").and_then(|name| text::clean_name(&name)), email, address: words(row, "address"), interest: words(row, "interest"), labels })
 }
 
 /// Whose number it is, if we know it.

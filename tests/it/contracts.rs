@@ -303,9 +303,11 @@ fn a_reply_with_the_same_key_is_said_once() {
     let authorization = format!("Bearer {}", app.token);
     let send = || {
         let headers = [("authorization", authorization.as_str()), ("idempotency-key", "abc-1")];
-        app.call("POST", "/api/conversations/conv_1/messages", &headers, Some(br#"{"text": "Siap, Bu"}"#)).json()["status"].as_str().unwrap().to_owned()
+        let answer = app.call("POST", "/api/conversations/conv_1/messages", &headers, Some(br#"{"text": "Siap, Bu"}"#)).json();
+        (answer["status"].as_str().unwrap().to_owned(), answer["message"].as_i64().unwrap())
     };
-    assert_eq!([send(), send(), send()], ["queued", "duplicate", "duplicate"]);
+    let (first, id) = send();
+    assert_eq!((first.as_str(), send(), send()), ("queued", ("duplicate".to_owned(), id), ("duplicate".to_owned(), id)), "the same message, by its number");
     app.wait_delivered(2);
     std::thread::sleep(std::time::Duration::from_millis(400));
     assert_eq!(app.waha.delivered().len(), 2);

@@ -288,6 +288,32 @@ fn two_contacts_that_are_one_are_merged_and_parted_again() {
     assert_eq!(app.api("PATCH", "/api/contacts/2", Some(json!({"email": "bukan"}))).1["error"]["field"], "email");
 }
 
+#[test]
+fn a_contact_is_written_down_by_hand_and_reached_by_more_than_one_number() {
+    let app = Kafilah::start_with(&[("bot.enabled", "off")]);
+    app.customer_writes("6281200000001", "CN1", "halo");
+    let (status, made) = app.api("POST", "/api/contacts", Some(json!({"phone": "0812-0000-0077", "name": "Ibu Lilis", "email": "lilis@contoh.example"})));
+    assert_eq!((status, made["phone"].as_str(), made["name_source"].as_str()), (201, Some("+6281200000077"), Some("typed")), "{made}");
+    let id = made["id"].as_i64().unwrap();
+    for (body, status, field) in [
+        (json!({"name": "Tanpa nomor"}), 422, "phone"),
+        (json!({"phone": "bukan"}), 422, "phone"),
+        (json!({"phone": "081200000088", "email": "x"}), 422, "email"),
+        (json!({"phone": "+62 812 0000 0001"}), 409, "phone"),
+    ] {
+        let (got, answer) = app.api("POST", "/api/contacts", Some(body));
+        assert_eq!((got, answer["error"]["field"].as_str()), (status, Some(field)), "{answer}");
+    }
+    assert_eq!(app.export("contacts").len(), 2, "what was refused left nothing behind");
+    // one person, two numbers: both lead to one contact and one history
+    let (status, changed) = app.api("PATCH", &format!("/api/contacts/{id}"), Some(json!({"phone": "0812 0000 0078"})));
+    assert_eq!((status, changed["identities"].as_array().unwrap().len()), (200, 2), "{changed}");
+    assert_eq!(app.api("PATCH", &format!("/api/contacts/{id}"), Some(json!({"phone": "081200000001"}))).1["error"]["contact_id"], 1);
+    app.customer_writes("6281200000078", "CN2", "dari nomor kedua");
+    assert_eq!(app.export("contacts").len(), 2);
+    assert!(app.api("GET", &format!("/api/contacts/{id}"), None).1["conversations"].as_array().unwrap().len() == 1);
+}
+
 /// What a merge mixed is given back: who has the chat, its clock, the unread count, the facts taken over; also along a chain.
 #[test]
 fn a_merge_taken_back_gives_back_who_had_it_and_what_was_known() {

@@ -220,8 +220,11 @@ pub async fn send(
     let id = seen(&app, &caller, &id).await?;
     let token = caller.idempotency(&headers)?;
     let reply = Reply { conversation_id: id, text: body.text, actor: caller.actor, user_id: caller.user_id, token, media_id: None, reply_to: body.reply_to, written_at: None };
-    let message_id = say(&app, reply).await?;
-    let status = if message_id.is_some() { "queued" } else { "duplicate" };
+    let again = reply.token.clone();
+    let (status, message_id) = match (say(&app, reply).await?, again) {
+        (None, Some(token)) => ("duplicate", app.store.read(move |connection| reply::made(connection, &token)).await?),
+        (new, _) => ("queued", new),
+    };
     Ok((StatusCode::ACCEPTED, Json(json!({"status": status, "state": "due", "message": message_id, "conversation_id": format!("conv_{id}")}))))
 }
 
