@@ -7,11 +7,14 @@
 //! null, never zero.
 
 use crate::db::StoreError;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// Turns looked at for times and questions: the newest of the span, so that the cost is bounded.
 const TURNS: i64 = 20_000;
+/// Messages whose words make the pattern of a question.
+const SAMPLE: usize = 100;
 /// Lines of each list.
 const LISTED: i64 = 20;
 /// Silent for this long, a conversation has stopped.
@@ -128,19 +131,56 @@ fn bot(connection: &Connection, since: i64, until: i64) -> Result<Value, StoreEr
     }))
 }
 
-/// What is asked most, by intent, with how often the bot could do without a person and the words of the latest.
+/// One thing that is asked, while it is counted.
+#[derive(Default)]
+struct Asked {
+    times: i64,
+    alone: i64,
+    latest: i64,
+    some: Vec<i64>,
+}
+
+/// What is asked most, with how often the bot could do without a person and the words of the latest. A published question is
+/// called by its own words, anything else by the words most used for it.
 fn questions(connection: &Connection, since: i64, until: i64) -> Result<Vec<Value>, StoreError> {
-    let mut query = connection.prepare_cached(
-        "SELECT q.intent, q.n, q.alone, (SELECT substr(m.text, 1, 160) FROM message m WHERE m.id = q.latest) FROM
-           (SELECT i.value AS intent, count(*) AS n, sum(t.escalation IS NULL) AS alone, max(t.to_id) AS latest
-            FROM (SELECT to_id, intents, escalation FROM turn WHERE at >= ?1 AND at < ?2 ORDER BY id DESC LIMIT ?3) t, json_each(t.intents) i
-            WHERE i.value NOT IN ('greeting', 'thanks', 'campaign_code', 'provide_info') GROUP BY i.value) q ORDER BY q.n DESC, q.intent LIMIT ?4",
-    )?;
-    let rows = query.query_map((since, until, TURNS, LISTED), |row| {
-        let (intent, times, alone): (String, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        Ok(json!({"question_pattern": intent, "frequency": times, "ai_success_rate": percent(alone, times), "latest": row.get::<_, Option<String>>(3)?}))
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    const NO_QUESTION: &[&str] = &["greeting", "thanks", "campaign_code", "provide_info"];
+    let mut query = connection.prepare_cached("SELECT to_id, intents, escalation IS NULL, json_extract(trace, '$.faq') FROM turn WHERE at >= ?1 AND at < ?2 ORDER BY id DESC LIMIT ?3")?;
+    let mut rows = query.query((since, until, TURNS))?;
+    let mut asked: BTreeMap<(bool, String), Asked> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let (to, intents, alone, faq): (i64, String, bool, Option<String>) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+        let intents: Vec<String> = serde_json::from_str(&intents).unwrap_or_default();
+        let meant = intents.into_iter().filter(|intent| !NO_QUESTION.contains(&intent.as_str())).map(|intent| (false, intent));
+        let keys: Vec<(bool, String)> = faq.map_or_else(|| meant.collect(), |key| vec![(true, key)]);
+        for key in keys {
+            let one = asked.entry(key).or_default();
+            one.times += 1;
+            one.alone += i64::from(alone);
+            one.latest = one.latest.max(to);
+            if one.some.len() < SAMPLE {
+                one.some.push(to);
+            }
+        }
+    }
+    let mut asked: Vec<((bool, String), Asked)> = asked.into_iter().collect();
+    asked.sort_by(|a, b| b.1.times.cmp(&a.1.times).then_with(|| a.0.cmp(&b.0)));
+    asked.truncate(LISTED as usize);
+    let mut text = connection.prepare_cached("SELECT text FROM message WHERE id = ?1")?;
+    let mut published = connection.prepare_cached("SELECT question FROM faq WHERE key = ?1")?;
+    let mut told = Vec::new();
+    for ((is_faq, name), one) in asked {
+        let mut texts = Vec::new();
+        for id in &one.some {
+            texts.extend(text.query_row([id], |row| row.get::<_, Option<String>>(0)).optional()?.flatten());
+        }
+        let question: Option<String> = if is_faq { published.query_row([&name], |row| row.get(0)).optional()? } else { super::questions::pattern(&texts) };
+        let latest: Option<String> = text.query_row([one.latest], |row| row.get::<_, Option<String>>(0)).optional()?.flatten();
+        told.push(json!({
+            "question_pattern": question.unwrap_or_else(|| name.clone()), "frequency": one.times, "ai_success_rate": percent(one.alone, one.times),
+            (if is_faq { "faq" } else { "intent" }): name, "latest": latest.map(|text| crate::kernel::text::preview(&text, 160)),
+        }));
+    }
+    Ok(told)
 }
 
 /// The customer's last words in conversations that stopped short of paying, newest first.

@@ -5,7 +5,7 @@ use crate::bot::understand::words;
 use crate::db::StoreError;
 use rusqlite::Connection;
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Questions that are alike.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -79,6 +79,40 @@ fn grouped(asked: &[(i64, String)]) -> Vec<Group> {
         .collect()
 }
 
+/// Words that say nothing of what is asked.
+const EMPTY: &[&str] = &[
+    "saya", "aku", "kami", "kita", "kak", "kakak", "min", "admin", "pak", "bapak", "ibu", "bu", "mas", "mbak", "mau", "ingin", "tanya", "apa", "apakah", "yang", "ada", "kalau", "itu",
+    "ini", "bisa", "boleh", "dong", "sih", "kok", "nya", "untuk", "buat", "dan", "dengan", "sama", "dari", "juga", "tidak", "belum", "sudah", "iya", "tolong", "mohon", "terima",
+    "kasih", "assalamualaikum", "halo", "selamat", "pagi", "siang", "sore", "malam", "umroh", "umrah", "berapa", "bagaimana", "the", "and", "for", "what", "how", "much", "can", "you",
+    "please", "want", "would", "like", "there", "have", "are", "with", "about", "kodepaket", "dulu", "saja", "lagi", "punten", "nggih",
+];
+/// Words a pattern has at the most.
+const PATTERN: usize = 3;
+
+/// The words most used in `texts`, in the order they are said: "hotel dekat haram". `None`: they have none in common worth
+/// telling.
+pub fn pattern(texts: &[String]) -> Option<String> {
+    let mut found: BTreeMap<String, (usize, f64)> = BTreeMap::new();
+    for text in texts {
+        let words: Vec<String> = words::read(text).words.into_iter().map(|word| word.text).collect();
+        let mut seen = BTreeSet::new();
+        for (at, word) in words.iter().enumerate() {
+            let tells = word.chars().count() > 2 && !word.chars().any(|c| c.is_ascii_digit()) && !EMPTY.contains(&word.as_str());
+            if tells && seen.insert(word.clone()) {
+                let known = found.entry(word.clone()).or_default();
+                known.0 += 1;
+                known.1 += at as f64 / words.len() as f64;
+            }
+        }
+    }
+    let least = texts.len().div_ceil(6);
+    let mut common: Vec<(String, usize, f64)> = found.into_iter().filter(|(_, (n, _))| *n >= least).map(|(word, (n, place))| (word, n, place / n as f64)).collect();
+    common.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.2.total_cmp(&b.2)));
+    common.truncate(PATTERN);
+    common.sort_by(|a, b| a.2.total_cmp(&b.2));
+    (!common.is_empty()).then(|| common.into_iter().map(|(word, ..)| word).collect::<Vec<_>>().join(" "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,5 +125,12 @@ mod tests {
                 .to_vec();
         let groups = grouped(&asked);
         assert_eq!((groups.len(), groups[0].count, groups[0].conversations.clone(), groups[0].others.len()), (2, 3, vec![1, 2], 1), "{groups:?}");
+    }
+
+    #[test]
+    fn a_pattern_is_the_words_most_used() {
+        let texts = ["hotelnya dekat haram ga kak?", "hotel dekat masjidil haram?", "assalamualaikum mau tanya hotel yang dekat haram ada?"].map(str::to_owned);
+        assert_eq!(pattern(&texts).as_deref(), Some("hotel dekat haram"));
+        assert_eq!(pattern(&["ya kak".to_owned()]), None);
     }
 }
