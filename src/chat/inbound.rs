@@ -123,7 +123,7 @@ pub enum Inbound {
     /// A label was deleted.
     LabelDeleted { label_id: String },
     /// A label was put on a chat or taken off; `at` as the envelope has it.
-    LabelChat { label_id: String, name: Option<String>, party: Party, added: bool, at: Option<i64> },
+    LabelChat { label_id: String, name: Option<String>, party: Party, added: bool, at: Option<i64>, own: Option<Phone> },
     /// The state of the session.
     Session { status: String, timelock: Option<(bool, Option<i64>)>, capping: Option<String>, phone: Option<Phone>, lid: Option<String> },
     /// Somebody rang.

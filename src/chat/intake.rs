@@ -78,9 +78,12 @@ pub fn take(tx: &Tx<'_>, delivery: &Delivery, raw: &[u8], rules: Rules) -> Resul
             label_sync::delete(tx, channel_id, label_id)?;
             Ok(Receipt::Updated)
         }
-        Inbound::LabelChat { label_id, name, party, added, at } => {
+        Inbound::LabelChat { label_id, name, party, added, at, own } => {
             let contact_id = identity::resolve(tx, channel_id, party)?;
-            let own = channel::find(tx, channel_id)?.and_then(|channel| channel.phone);
+            let own = match own {
+                Some(own) => Some(own.as_str().to_owned()),
+                None => channel::find(tx, channel_id)?.and_then(|channel| channel.phone),
+            };
             let click = Click {
                 wa_id: label_id,
                 name: name.as_deref(),

@@ -198,7 +198,7 @@ fn likely_user(connection: &Connection, contact_id: i64) -> Result<Option<i64>, 
     if claimed.is_some() {
         return Ok(claimed);
     }
-    let mut query = connection.prepare_cached("SELECT id FROM user WHERE online_at IS NOT NULL AND away_at IS NULL AND disabled_at IS NULL LIMIT 2")?;
+    let mut query = connection.prepare_cached("SELECT id FROM user WHERE online_at IS NOT NULL AND away_at IS NULL AND disabled_at IS NULL AND role <> 'viewer' LIMIT 2")?;
     let there: Vec<i64> = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     Ok(if let [only] = there[..] { Some(only) } else { None })
 }

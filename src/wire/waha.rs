@@ -74,8 +74,8 @@ pub fn parse(envelope: &Value) -> Result<Delivery, Unreadable> {
         "session.status" => session_status(object(payload)?, &envelope["me"])?,
         "label.upsert" => label_upsert(object(payload)?)?,
         "label.deleted" => Inbound::LabelDeleted { label_id: id_text(&payload["id"]).ok_or(Unreadable::FieldMissing)? },
-        "label.chat.added" => label_chat(object(payload)?, true, instant(&envelope["timestamp"]))?,
-        "label.chat.deleted" => label_chat(object(payload)?, false, instant(&envelope["timestamp"]))?,
+        "label.chat.added" => label_chat(object(payload)?, true, envelope)?,
+        "label.chat.deleted" => label_chat(object(payload)?, false, envelope)?,
         "call.received" => call(object(payload)?)?,
         "call.accepted" | "call.rejected" => Inbound::Ignored("call_progress"),
         "poll.vote" => poll_vote(object(payload)?)?,
@@ -483,13 +483,15 @@ fn label_upsert(payload: &Value) -> Result<Inbound, Unreadable> {
     })
 }
 
-fn label_chat(payload: &Value, added: bool, at: Option<i64>) -> Result<Inbound, Unreadable> {
+fn label_chat(payload: &Value, added: bool, envelope: &Value) -> Result<Inbound, Unreadable> {
     let chat = payload["chatId"].as_str().ok_or(Unreadable::ChatIdMissing)?;
     if let Chat::Ignored(reason) = kind_of_chat(chat) {
         return Ok(Inbound::Ignored(reason));
     }
     let label_id = id_text(&payload["labelId"]).ok_or(Unreadable::FieldMissing)?;
-    Ok(Inbound::LabelChat { label_id, name: payload["label"]["name"].as_str().and_then(text::clean_name), party: party(chat, &payload["_data"], false), added, at })
+    let name = payload["label"]["name"].as_str().and_then(text::clean_name);
+    let (at, own) = (instant(&envelope["timestamp"]), phone_of(envelope["me"]["id"].as_str()));
+    Ok(Inbound::LabelChat { label_id, name, party: party(chat, &payload["_data"], false), added, at, own })
 }
 
 /// Who types; who is online only ends it.
