@@ -320,6 +320,7 @@ rule-cancel_refund = cancellation
 rule-negotiate = haggling
 rule-unknown_code = unknown code
 rule-package_question = package question
+rule-account_named = account named
 rule-chosen = Chose a package
 rule-compare = compares packages
 rule-wish = looks for a package

@@ -307,6 +307,7 @@ rule-cancel_refund = pembatalan
 rule-negotiate = tawar harga
 rule-unknown_code = kode tidak dikenal
 rule-package_question = pertanyaan paket
+rule-account_named = nomor rekening disebut
 rule-chosen = Memilih paket
 rule-compare = membandingkan paket
 rule-wish = mencari paket

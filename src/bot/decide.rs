@@ -4,12 +4,12 @@
 use super::code::Scan;
 use super::facts::{Facts, Ground};
 use super::flow::{self, Place, Stepped};
-use super::guard;
+use super::guard::{self, Breach};
 use super::proposal::{self, Proposal};
 use super::reading::{GUESS, Reading};
 use super::reply::Recipe;
 use super::rules::{FIRST, Outcome, THEN, first, general, words};
-use super::understand::Understanding;
+use super::understand::{Understanding, tongue};
 use super::{Answer, Asked, Question, Step, TurnContext, objection, promise};
 use crate::chat::escalation::Reason;
 use crate::chat::faq::Hit;
@@ -36,6 +36,37 @@ const MOST_TRUST: f64 = 0.9;
 const LEAST_TRUST: f64 = 0.3;
 /// And so much when it does not say.
 const USUAL_TRUST: f64 = 0.7;
+
+/// Words from which the language of a text tells.
+const SENTENCE: usize = 6;
+/// Words of a model that leave the customer waiting for a person.
+const PERSON_PROMISED: &[&str] = &[
+    "tim kami",
+    "admin kami",
+    "petugas kami",
+    "staf kami",
+    "cs kami",
+    "kami hubungi",
+    "kami kabari",
+    "kami teruskan",
+    "sudah saya teruskan",
+    "saya teruskan",
+    "diteruskan",
+    "mengabari",
+    "menghubungi",
+    "mohon ditunggu",
+    "kami sambungkan",
+    "disambungkan",
+    "our team",
+    "our staff",
+    "our admin",
+    "get back to you",
+    "will call",
+    "will contact",
+    "pass it on",
+    "passed it on",
+    "forward",
+];
 
 /// Intents that leave a keyword flow when they are meant beyond doubt.
 const GRAVE: &[&str] = &["opt_out", "ask_human", "complaint", "cancel_refund", "register", "ask_payment", "payment_done", "negotiate"];
@@ -119,7 +150,10 @@ fn ask_model(context: &TurnContext, read: Reading, mut asked: Asked) -> Step {
     let facts = Facts::of(&ground(context, &read, &asked.hits), &about(context, &asked));
     let objection = asked.blocked.last().map(|breaches| {
         let quotes: Vec<&str> = breaches.iter().map(|breach| breach.quote.as_str()).collect();
-        format!("\"{}\" tidak ada di FAKTA atau tidak boleh dikatakan.", quotes.join("\", \""))
+        match breaches.iter().any(|breach| breach.kind == "language") {
+            true => "Jawab dalam bahasa pelanggan.".to_owned(),
+            false => format!("\"{}\" tidak ada di FAKTA atau tidak boleh dikatakan.", quotes.join("\", \"")),
+        }
     });
     asked.proposals += 1;
     Step::Ask(Question::Model(proposal::lines(release, context, &facts, objection.as_deref())), Box::new(asked))
@@ -157,12 +191,24 @@ fn consider(context: &TurnContext, read: Reading, mut asked: Asked, proposal: Pr
     let facts = Facts::of(&ground, &codes);
     let subject = context.conversation.package_code.as_deref().or(codes.first().copied());
     let instructions: Vec<&str> = context.prompt.iter().flat_map(|release| release.blocks.iter().map(|block| block.content.as_str())).collect();
+    let spoken = tongue::detect(&proposal.reply).filter(|_| proposal.reply.split_whitespace().count() >= SENTENCE);
+    let foreign = match (read.lang, spoken) {
+        (Language::Id, Some("en" | "ar")) | (Language::En, Some("id" | "ms" | "jv" | "su" | "ar")) => true,
+        _ => guard::is_foreign_script(&proposal.reply),
+    };
+    if foreign {
+        asked.blocked.push(vec![Breach { kind: "language", quote: crate::kernel::text::preview(&proposal.reply, 80) }]);
+        return if asked.blocked.len() < MOST_BLOCKED { ask_model(context, read, asked) } else { without_model(context, read, asked, Reason::GuardBlocked, None) };
+    }
     if let Err(breaches) = guard::check(&proposal.reply, &facts, subject, &instructions) {
         asked.blocked.push(breaches);
         return if asked.blocked.len() < MOST_BLOCKED { ask_model(context, read, asked) } else { without_model(context, read, asked, Reason::GuardBlocked, None) };
     }
     let mut text = proposal.reply.trim().to_owned();
     let told = text.to_lowercase();
+    // who is told that somebody will see to it is seen to, whatever the model says of it
+    let promises_person = PERSON_PROMISED.iter().any(|words| told.contains(words));
+    let needs_person = proposal.needs_person || promises_person;
     if proposal.needs_person && !["tim", "team"].iter().any(|word| told.contains(word)) {
         text.push_str(match read.lang {
             Language::Id => "\n\nTim kami akan melanjutkan di chat ini.",
@@ -179,7 +225,7 @@ fn consider(context: &TurnContext, read: Reading, mut asked: Asked, proposal: Pr
         lang: read.lang,
     };
     let reply = crate::chat::turn::Reply { render: Some(recipe.to_json()), ..words(&text) };
-    let escalation = proposal.needs_person.then(|| proposal.reason.unwrap_or(Reason::ComplexQuestion));
+    let escalation = needs_person.then(|| proposal.reason.unwrap_or(Reason::ComplexQuestion));
     let mut notes = notes_of(&asked);
     notes.insert("model_intents".into(), json!(proposal.intents));
     let confidence = proposal.confidence.map_or(USUAL_TRUST, |confidence| confidence.min(MOST_TRUST));
@@ -283,7 +329,7 @@ fn finish(context: &TurnContext, read: Reading, by: By, outcome: Outcome) -> Dec
         suggested_code: outcome.suggested,
         touches,
         escalation: escalation.map(|reason| (reason, if read.last_text.is_empty() { describe(&context.heard) } else { read.last_text.clone() })),
-        hand_over: outcome.hand_over || understood.wants_human,
+        hand_over: outcome.hand_over,
         decided_by: if outcome.fallback { "fallback" } else { by.who },
         rule: by.rule,
         confidence: by.confidence.unwrap_or(confidence),

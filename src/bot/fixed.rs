@@ -48,6 +48,12 @@ pub enum Fixed {
     Stop,
     /// Which package is meant?
     WhichPackage,
+    /// The account the customer names is not the agency's.
+    ForeignAccount,
+    /// It is.
+    OurAccount,
+    /// What is kept of them is asked for, or to be deleted.
+    DataRequest,
     /// A person sends the account; no other is to be trusted.
     Account,
     /// Noted, nothing to add.
@@ -198,6 +204,21 @@ pub fn fixed(which: Fixed, lang: Language) -> &'static str {
             "How was our service just now? Please reply with one number: 1 (disappointing) to 5 (very satisfied).",
         ),
         Fixed::Rated => t(lang, "Terima kasih atas penilaiannya, Bapak/Ibu 🤲", "Thank you for your rating 🤲"),
+        Fixed::ForeignAccount => t(
+            lang,
+            "Mohon *jangan transfer* ke rekening itu: nomornya tidak ada di daftar rekening resmi kami. Tim kami segera memeriksa dan mengirim rekening yang benar di chat ini.",
+            "Please *do not transfer* to that account: it is not one of our official accounts. Our team is checking at once and will send the right one in this chat.",
+        ),
+        Fixed::OurAccount => t(
+            lang,
+            "Ya, nomor itu rekening resmi kami. Sebelum transfer, mohon cocokkan juga nama pemiliknya; tim kami mendampingi di chat ini.",
+            "Yes, that number is one of our official accounts. Before you transfer, please check the holder's name too; our team will help in this chat.",
+        ),
+        Fixed::DataRequest => t(
+            lang,
+            "Baik, kami tidak akan mengirim promo lagi. Permintaan tentang data pribadi Bapak/Ibu kami teruskan ke penanggung jawab data dan akan dijawab di chat ini.",
+            "Understood, we will send no more promotions. Your request about your personal data has been passed on to the person responsible; they will reply in this chat.",
+        ),
         Fixed::Account => t(
             lang,
             "Tim kami akan mengirim rekening resmi dan membantu pembayarannya di chat ini. Demi keamanan, mohon jangan membayar ke rekening lain.",

@@ -249,6 +249,13 @@ fn is_fact(figure: &Figure, subject: Option<&PackageFacts>, facts: &Facts) -> bo
     }
 }
 
+/// Whether a text is mostly in letters our customers do not read: neither Latin nor Arabic.
+pub fn is_foreign_script(text: &str) -> bool {
+    let letters: Vec<char> = text.chars().filter(|c| c.is_alphabetic()).collect();
+    let foreign = letters.iter().filter(|c| **c > '\u{24f}' && !matches!(**c, '\u{600}'..='\u{6ff}' | '\u{750}'..='\u{77f}' | '\u{fb50}'..='\u{feff}')).count();
+    foreign * 5 > letters.len().max(1)
+}
+
 /// A text without account numbers but those of the agency. Returns the foreign ones, as written.
 ///
 /// A run of digits counts as an account when a word about paying stands within reach; phones and amounts do not.

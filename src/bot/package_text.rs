@@ -156,6 +156,8 @@ pub fn answer(package: &Package, topic: Topic, party: Option<i64>, catalog: &Cat
         Topic::Quota => add(match (availability, package.seats_left(), lang) {
             (Availability::Full, _, Language::Id) => "Mohon maaf, kursinya sudah penuh.".into(),
             (Availability::Full, _, Language::En) => "We are sorry, it is fully booked.".into(),
+            (_, Some(left), Language::Id) if party.is_some_and(|party| party > left) => format!("Tinggal {left} kursi, belum cukup untuk {} orang.", party.unwrap_or(0)),
+            (_, Some(left), Language::En) if party.is_some_and(|party| party > left) => format!("Only {left} seats are left, not enough for {}.", party.unwrap_or(0)),
             (_, Some(left), Language::Id) => format!("Masih ada {left} kursi."),
             (_, Some(left), Language::En) => format!("{left} seats are still available."),
             (_, None, Language::Id) => "Masih bisa dipesan.".into(),
@@ -228,12 +230,12 @@ fn unavailable(why: Availability, lang: Language) -> &'static str {
 }
 
 /// What is known about paying for a package, without any account number: that comes from a person.
-pub fn payment(package: &Package, lang: Language) -> String {
+pub fn payment(package: &Package, party: Option<i64>, today: NaiveDate, lang: Language) -> String {
     let mut lines = vec![match lang {
         Language::Id => format!("Pembayaran *{}* ({}):", package.name, package.code),
         Language::En => format!("Paying for *{}* ({}):", package.name, package.code),
     }];
-    lines.extend(terms(package, lang).into_iter().map(|line| format!("• {line}")));
+    lines.extend(terms(package, party, today, lang).into_iter().map(|line| format!("• {line}")));
     lines.push(String::new());
     lines.push(fixed(Fixed::Account, lang).to_owned());
     lines.join("\n")
@@ -261,7 +263,7 @@ pub fn bundle(package: &Package, party: Option<i64>, catalog: &Catalog, today: N
     put(t(lang, "Keunggulan", "Highlights"), bullets(&package.features));
     put(t(lang, "Sudah termasuk", "Included"), bullets(&package.includes));
     put(t(lang, "Belum termasuk", "Not included"), bullets(&package.excludes));
-    put(t(lang, "Pembayaran", "Payment"), terms(package, lang).join("\n"));
+    put(t(lang, "Pembayaran", "Payment"), terms(package, party, today, lang).join("\n"));
     parts.push(
         if party.is_none() {
             t(lang, "Rencananya untuk berapa orang, Bapak/Ibu?", "How many people will travel?")
@@ -292,11 +294,20 @@ fn stay(package: &Package, lang: Language) -> Vec<String> {
     labelled.into_iter().filter_map(|(label, value)| value.map(|value| format!("{label}: {value}"))).collect()
 }
 
-/// What is known about paying, a line each.
-fn terms(package: &Package, lang: Language) -> Vec<String> {
-    let mut lines = vec![format!("{}: *{}*", t(lang, "Harga per orang mulai", "Price per person from"), rupiah::full(package.price_idr))];
-    lines.extend(package.dp_idr.map(|dp| format!("DP: *{}*", rupiah::full(dp))));
-    lines.extend(package.payoff_by.as_ref().map(|payoff| format!("{}: *{}*", t(lang, "Pelunasan paling lambat", "To be paid in full by"), day(payoff, lang))));
+/// What is known about paying, a line each; for how many, where that is known.
+fn terms(package: &Package, party: Option<i64>, today: NaiveDate, lang: Language) -> Vec<String> {
+    let all = |each: i64| match (party.filter(|party| *party > 1), lang) {
+        (Some(party), Language::Id) => format!(" ({party} orang {})", rupiah::full(each * party)),
+        (Some(party), Language::En) => format!(" ({party} people {})", rupiah::full(each * party)),
+        (None, _) => String::new(),
+    };
+    let mut lines = vec![format!("{}: *{}*{}", t(lang, "Harga per orang mulai", "Price per person from"), rupiah::full(package.price_idr), all(package.price_idr))];
+    lines.extend(package.dp_idr.map(|dp| format!("{}: *{}*{}", t(lang, "DP per orang", "Down payment per person"), rupiah::full(dp), all(dp))));
+    if let Some(payoff) = &package.payoff_by {
+        let passed = payoff.parse::<NaiveDate>().is_ok_and(|day| day < today);
+        let note = if passed { t(lang, " (sudah lewat; tim kami memastikan apakah masih bisa)", " (has passed; our team will tell whether it is still possible)") } else { "" };
+        lines.push(format!("{}: *{}*{note}", t(lang, "Pelunasan paling lambat", "To be paid in full by"), day(payoff, lang)));
+    }
     lines.extend(package.payment_terms.clone());
     lines
 }

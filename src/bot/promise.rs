@@ -68,6 +68,10 @@ const WILL: &[&str] = &[
     "malam",
     "sore",
 ];
+/// Words that say when, whatever else stands there.
+const SOON: &[&str] = &["nanti", "besok", "lusa", "tomorrow", "later", "malam", "sore"];
+/// Words that name a time only beside another: an age, a journey's month, a condition.
+const LOOSE: &[&str] = &["bulan", "kalau", "kalo", "if", "tampilkan"];
 /// And what makes it a question, somebody else's word, or a thing done.
 const NOT: &[&str] = &["berapa", "kapan", "bagaimana", "gimana", "apakah", "bisa", "boleh", "sudah", "udah", "tadi", "kemarin", "barusan", "how", "when", "can", "already"];
 
@@ -87,13 +91,20 @@ fn in_sentence(sentence: &str, today: NaiveDate) -> Option<Promise> {
     let read = words::read(sentence);
     let spoken: Vec<&str> = read.words.iter().filter(|word| !word.denied).map(|word| word.text.as_str()).collect();
     let has = |list: &[&str]| spoken.iter().any(|word| list.contains(word) || word.strip_suffix("nya").is_some_and(|stem| list.contains(&stem)));
-    if spoken.len() < 2 || has(NOT) {
+    // asked without a mark: "bayi saya 8 bulan bayar gak"
+    let asks = read
+        .words
+        .last()
+        .is_some_and(|word| ["tidak", "ga", "gak", "nggak", "ngga", "kah", "ya", "kan"].contains(&word.text.as_str()) && (word.text != "ya" || spoken.contains(&"apa")))
+        || spoken.first().is_some_and(|word| ["apa", "siapa", "mana", "kenapa", "what", "where", "who", "why"].contains(word));
+    if spoken.len() < 2 || has(NOT) || asks {
         return None;
     }
     let day = day(sentence, &spoken, today);
     let decides = has(DECIDE) && (has(FAMILY) || has(WILL) || spoken.contains(&"saya"));
     let what = match () {
-        () if has(PAY) && (day.is_some() || has(WILL)) => "pay",
+        () if has(PAY) && (day.is_some() || has(SOON)) => "pay",
+        () if has(PAY) && has(WILL) && !has(LOOSE) => "pay",
         () if decides && !has(TEAM) => "decide",
         () if has(VISIT) && day.is_some() => "visit",
         // "paspor saya 3 tahun lagi habis" tells of the paper, not of sending it

@@ -80,7 +80,9 @@ impl Reading {
         };
         let named = named.or(chosen.map(|listed| listed.package.code.clone())).or_else(only);
         let known = context.conversation.language.as_deref().map(Language::parse);
-        let lang = understood.language.map(Language::parse).or(known).unwrap_or(context.default_language);
+        // "mixed" tells nothing: the language of before holds
+        let told = understood.language.filter(|spoken| *spoken != "mixed" || known.is_none()).map(Language::parse);
+        let lang = told.or(known).unwrap_or(context.default_language);
         Self {
             last_text: said.last().map_or(String::new(), |text| (*text).to_owned()),
             slots_said: understood.entities.pax.is_some() || understood.entities.month.is_some(),

@@ -52,7 +52,12 @@ pub enum Recipe {
     /// Packages beside each other.
     Compare { codes: Vec<String>, party: Option<i64>, lang: Language },
     /// Down payment and the day by which all is paid, then that a person takes it from here.
-    Payment { code: String, lang: Language },
+    Payment {
+        code: String,
+        #[serde(default)]
+        party: Option<i64>,
+        lang: Language,
+    },
     /// Programme, hotels, what is in and out, how to pay: everything a customer who is interested gets once.
     Bundle { code: String, party: Option<i64>, lang: Language },
     /// A proposal of the model, with what it was checked against. Checked again when it is sent: a figure that is no fact
@@ -106,10 +111,13 @@ fn line(package: &Package, lang: Language, party: Option<i64>, note: Option<Stri
         Language::Id => format!(" ({party} orang {})", rupiah::full(package.price_idr * party)),
         Language::En => format!(" ({party} people {})", rupiah::full(package.price_idr * party)),
     });
-    let left = package.seats_left().filter(|left| (1..=10).contains(left));
-    let seats = left.map_or(String::new(), |left| match lang {
-        Language::Id => format!(" · sisa {left} kursi"),
-        Language::En => format!(" · {left} seats left"),
+    let wanted = party.unwrap_or(0);
+    let left = package.seats_left().filter(|left| (1..=10).contains(left) || (*left > 0 && *left < wanted));
+    let seats = left.map_or(String::new(), |left| match (lang, left < wanted) {
+        (Language::Id, false) => format!(" · sisa {left} kursi"),
+        (Language::Id, true) => format!(" · tinggal {left} kursi, belum cukup untuk {wanted} orang"),
+        (Language::En, false) => format!(" · {left} seats left"),
+        (Language::En, true) => format!(" · only {left} seats left, not enough for {wanted}"),
     });
     format!(
         "• *{}*\n  {} · {} {} · {}{}{}{}{}\n  {}: {}",
@@ -155,7 +163,7 @@ impl Recipe {
                 let packages: Vec<&Package> = codes.iter().filter_map(|code| catalog.find(code)).map(|listed| &listed.package).collect();
                 (packages.len() > 1).then(|| package_text::compare(&packages, *party, catalog, today, *lang))
             }
-            Self::Payment { code, lang } => Some(package_text::payment(&catalog.find(code)?.package, *lang)),
+            Self::Payment { code, party, lang } => Some(package_text::payment(&catalog.find(code)?.package, *party, today, *lang)),
             Self::Bundle { code, party, lang } => Some(package_text::bundle(&catalog.find(code)?.package, *party, catalog, today, *lang)),
             Self::Proposal { text, about, packages, party, month, lines, lang } => {
                 let ground = Ground { catalog, today, party: *party, month: month.as_deref(), lines: lines.clone() };

@@ -3,6 +3,7 @@
 use super::TurnContext;
 use super::code::Scan;
 use super::fixed::{Fixed, company as company_text, did_you_mean, fixed};
+use super::guard;
 use super::reading::Reading;
 use super::reply::{Opening, Recipe, Topic};
 use super::wish::{self, Wish};
@@ -84,6 +85,7 @@ pub type Rule = fn(&TurnContext, &Reading) -> Option<Outcome>;
 /// What comes before anything is looked up: codes, people, payment, complaints.
 pub const FIRST: &[(&str, Rule)] = &[
     ("rating", rating),
+    ("account_named", account_named),
     ("opt_out", opt_out),
     ("campaign_code", campaign_code),
     ("suggested_code", suggested_code),
@@ -124,9 +126,30 @@ fn rating(context: &TurnContext, read: &Reading) -> Option<Outcome> {
     Some(Outcome { rating: Some(score), ..Outcome::say(vec![words(fixed(Fixed::Rated, read.lang))]) })
 }
 
+/// "Transfer ke BCA 1234567890 ya?": an account that is not ours is never let pass, one of ours is confirmed.
+fn account_named(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    if context.accounts.is_empty() || read.asks("payment_done") && read.surely("payment_done") {
+        return None;
+    }
+    let named = !guard::foreign_accounts(&read.text, &[]).is_empty();
+    let foreign = !guard::foreign_accounts(&read.text, &context.accounts).is_empty();
+    let which = match (named, foreign) {
+        (true, true) => Fixed::ForeignAccount,
+        (true, false) => Fixed::OurAccount,
+        _ => return None,
+    };
+    Some(Outcome { phase: if read.understood.payment_intent { Phase::Booking } else { Phase::Leads }, ..Outcome::escalate(which, read, Reason::PaymentIntent) })
+}
+
 fn opt_out(_: &TurnContext, read: &Reading) -> Option<Outcome> {
     // silence is not easily undone: only when it is surely meant
-    read.surely("opt_out").then(|| Outcome { opt_out: true, ..Outcome::say(vec![words(fixed(Fixed::Stop, read.lang))]) })
+    let lower = read.text.to_lowercase();
+    // what is kept of them is a person's matter, and a duty by law
+    let data = ["data saya", "data kami", "dataku", "my data", "personal data", "data pribadi"].iter().any(|word| lower.contains(word));
+    read.surely("opt_out").then(|| match data {
+        true => Outcome { opt_out: true, ..Outcome::escalate(Fixed::DataRequest, read, Reason::ComplexQuestion) },
+        false => Outcome { opt_out: true, ..Outcome::say(vec![words(fixed(Fixed::Stop, read.lang))]) },
+    })
 }
 
 /// Greeting, picture, facts, question; or why not, and what else there is.
@@ -203,7 +226,8 @@ fn unknown_code(context: &TurnContext, read: &Reading) -> Option<Outcome> {
 }
 
 fn human_requested(_: &TurnContext, read: &Reading) -> Option<Outcome> {
-    read.asks("ask_human").then(|| Outcome { hand_over: true, ..Outcome::escalate(Fixed::Human, read, Reason::HumanRequested) })
+    // a person is told at once; the bot falls silent only when it was surely meant
+    read.asks("ask_human").then(|| Outcome { hand_over: read.surely("ask_human"), ..Outcome::escalate(Fixed::Human, read, Reason::HumanRequested) })
 }
 
 fn complaint(_: &TurnContext, read: &Reading) -> Option<Outcome> {
@@ -220,7 +244,7 @@ fn payment_intent(context: &TurnContext, read: &Reading) -> Option<Outcome> {
     let package = read.about(context).and_then(|code| context.catalog.find(code)).map(|listed| &listed.package);
     let knows = package.filter(|package| !paid && read.asks("ask_payment") && (package.dp_idr.is_some() || package.payoff_by.is_some()));
     let replies = match knows {
-        Some(package) => vec![live(&Recipe::Payment { code: package.code.clone(), lang: read.lang }, context)],
+        Some(package) => vec![live(&Recipe::Payment { code: package.code.clone(), party: read.party_size, lang: read.lang }, context)],
         None => escalate.replies,
     };
     Some(Outcome { phase: Phase::Booking, replies: besides(context, read).into_iter().chain(replies).collect(), ..escalate })
@@ -241,7 +265,11 @@ fn cancel_refund(_: &TurnContext, read: &Reading) -> Option<Outcome> {
 fn negotiate(context: &TurnContext, read: &Reading) -> Option<Outcome> {
     read.asks("negotiate").then(|| {
         let escalate = Outcome::escalate(Fixed::Negotiate, read, Reason::Negotiation);
-        Outcome { phase: Phase::Interest, replies: besides(context, read).into_iter().chain(escalate.replies).collect(), ..escalate }
+        // "mahal, ada yang di bawah 30 juta?": what fits is shown, the rest is a person's
+        let wish = looked_for(context, read);
+        let fits = (read.asks("ask_packages") && !wish.is_empty()).then(|| offer(context, read, if context.met_before { Opening::Noted } else { Opening::Welcome }));
+        let replies = fits.unwrap_or_else(|| besides(context, read)).into_iter().chain(escalate.replies).collect();
+        Outcome { phase: Phase::Interest, replies, ..escalate }
     })
 }
 
@@ -363,7 +391,8 @@ fn compare(context: &TurnContext, read: &Reading) -> Option<Outcome> {
         return None;
     }
     let codes: Vec<&str> = read.scan.code.iter().chain(&read.scan.ignored).map(String::as_str).collect();
-    let packages = wish::compared(&read.text, &codes, read.about(context), &context.catalog, read.month.as_deref(), context.today);
+    let packages =
+        wish::compared(&read.text, &codes, context.conversation.package_code.as_deref().or(read.named.as_deref()), &context.catalog, read.month.as_deref(), context.today);
     if packages.len() < 2 {
         return None;
     }
@@ -377,11 +406,12 @@ fn wish(context: &TurnContext, read: &Reading) -> Option<Outcome> {
     if read.named.is_some() || read.scan != Scan::default() || !ASKS.iter().any(|name| read.asks(name)) {
         return None;
     }
-    if read.about(context).is_some() && !read.asks("ask_packages") {
+    let looked_for_what = looked_for(context, read);
+    if read.about(context).is_some() && !read.asks("ask_packages") && looked_for_what.order != Some(wish::Order::Soonest) {
         return None;
     }
     let opening = if context.met_before { Opening::Noted } else { Opening::Welcome };
-    (!looked_for(context, read).is_empty()).then(|| Outcome::say(offer(context, read, opening)))
+    (!looked_for_what.is_empty()).then(|| Outcome::say(offer(context, read, opening)))
 }
 
 /// A package was chosen from the list, or named, and nothing asked about it: its card.
@@ -394,6 +424,15 @@ fn chosen(context: &TurnContext, read: &Reading) -> Option<Outcome> {
 fn preferences(context: &TurnContext, read: &Reading) -> Option<Outcome> {
     if !read.slots_said {
         return None;
+    }
+    // the package stays the one talked about, unless another month is wanted
+    let listed = read.about(context).and_then(|code| context.catalog.find(code)).filter(|listed| listed.package.availability(context.today) == Availability::Open);
+    if let Some(listed) = listed.filter(|listed| read.understood.entities.month.as_ref().is_none_or(|month| listed.package.departs.starts_with(month.as_str()))) {
+        let code = listed.package.code.clone();
+        return Some(Outcome {
+            package: read.named.clone(),
+            ..Outcome::say(vec![live(&Recipe::Details { code, topic: Topic::Price, party: read.party_size, lang: read.lang }, context)])
+        });
     }
     let opening = if context.met_before { Opening::Noted } else { Opening::Welcome };
     Some(Outcome::say(offer(context, read, opening)))

@@ -237,7 +237,21 @@ pub fn compared<'c>(text: &str, codes: &[&str], about: Option<&str>, catalog: &'
     let said: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() >= 3).collect();
     let parts = |listed: &Listed| -> Vec<String> { listed.package.name.to_lowercase().split(|c: char| !c.is_alphanumeric()).map(str::to_owned).collect() };
     let mut found: Vec<&Listed> = codes.iter().filter_map(|code| catalog.find(code)).collect();
-    for word in said.iter().filter(|word| !matches!(**word, "umroh" | "umrah" | "paket" | "yang") && !word.starts_with("20") && !crate::travel::catalog::is_month(word)) {
+    // "januari hemat sama april hemat": each month's own
+    let months: Vec<u32> = said.iter().filter_map(|word| crate::travel::catalog::month_of(word)).collect();
+    let kinds: Vec<&&str> = said.iter().filter(|word| crate::travel::catalog::month_of(word).is_none()).collect();
+    if months.len() > 1 {
+        for month in &months {
+            let leaves = |listed: &&Listed| listed.package.departure().is_some_and(|day| chrono::Datelike::month(&day) == *month);
+            let kind = |listed: &&Listed| parts(listed).iter().any(|part| kinds.iter().any(|word| **word == part.as_str() && !matches!(part.as_str(), "umroh" | "umrah")));
+            found.extend(catalog.open(today).filter(leaves).find(kind).or_else(|| catalog.open(today).find(leaves)));
+        }
+    }
+    for word in said
+        .iter()
+        .filter(|_| months.len() < 2)
+        .filter(|word| !matches!(**word, "umroh" | "umrah" | "paket" | "yang") && !word.starts_with("20") && !crate::travel::catalog::is_month(word))
+    {
         let fits = |listed: &&Listed| parts(listed).iter().any(|part| part == word) && month.is_none_or(|month| listed.package.departs.starts_with(month));
         found.extend(catalog.open(today).find(|listed| about == Some(listed.package.code.as_str()) && fits(listed)).or_else(|| catalog.open(today).find(fits)));
     }

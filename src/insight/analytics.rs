@@ -144,7 +144,8 @@ struct Asked {
 /// called by its own words, anything else by the words most used for it.
 fn questions(connection: &Connection, since: i64, until: i64) -> Result<Vec<Value>, StoreError> {
     const NO_QUESTION: &[&str] = &["greeting", "thanks", "campaign_code", "provide_info"];
-    let mut query = connection.prepare_cached("SELECT to_id, intents, escalation IS NULL, json_extract(trace, '$.faq') FROM turn WHERE at >= ?1 AND at < ?2 ORDER BY id DESC LIMIT ?3")?;
+    let mut query =
+        connection.prepare_cached("SELECT to_id, intents, escalation IS NULL, json_extract(trace, '$.faq') FROM turn WHERE at >= ?1 AND at < ?2 ORDER BY id DESC LIMIT ?3")?;
     let mut rows = query.query((since, until, TURNS))?;
     let mut asked: BTreeMap<(bool, String), Asked> = BTreeMap::new();
     while let Some(row) = rows.next()? {

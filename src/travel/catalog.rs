@@ -89,6 +89,12 @@ impl Catalog {
     }
 }
 
+/// Which month a whole name means: `april` is 4.
+pub fn month_of(word: &str) -> Option<u32> {
+    use crate::kernel::language::Language;
+    (1..=12).find(|month| [Language::Id, Language::En].iter().any(|language| date::month_name(*month, *language).to_lowercase() == word))
+}
+
 /// Months are said of journeys in general, not of the one package that leaves then.
 pub fn is_month(word: &str) -> bool {
     use crate::kernel::language::Language;

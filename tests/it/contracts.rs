@@ -121,7 +121,11 @@ fn analytics_state_both_views_and_what_they_mean() {
     assert_eq!((drop["leads_to_interest"].as_str(), drop["converted"]["leads_to_interest"].as_str()), (Some("50%"), Some("50%")), "{drop}");
     assert!(seen["ai_performance"]["turns_measured"].as_i64().unwrap() >= 3 && seen["ai_performance"]["response_time_p95_s"].as_f64().is_some(), "{}", seen["ai_performance"]);
     assert_eq!(seen["ai_performance"]["escalation_rate"], "25%");
-    assert!(seen["common_questions"].as_array().unwrap().iter().any(|question| question["intent"] == "ask_hotel" && question["question_pattern"].as_str().unwrap().contains("hotel")), "{}", seen["common_questions"]);
+    assert!(
+        seen["common_questions"].as_array().unwrap().iter().any(|question| question["intent"] == "ask_hotel" && question["question_pattern"].as_str().unwrap().contains("hotel")),
+        "{}",
+        seen["common_questions"]
+    );
     assert_eq!(app.api("GET", "/api/marketing/analytics?since=kemarin", None).1["error"]["field"], "since");
 }
 

@@ -189,13 +189,19 @@ pub fn is_place(word: &str) -> bool {
     PLACES.contains_key(word)
 }
 
+/// Everyday words that are one slip away from a place: now is no Semarang, a hotel's stars are no Bontang.
+const WORDS: &[&str] = &[
+    "sekarang", "bintang", "bentang", "kampung", "gampang", "kandung", "banding", "gandung", "nampung", "tampung", "lambung", "ngantuk", "tanggel", "pamitan", "tabrakan",
+    "prepare", "simpang", "samping", "sembang", "lembang", "kembang", "tembang", "utarakan", "diantar", "gendang", "bendung", "kurang",
+];
+
 /// The usual name of the place that `word`, or `two` words together, stands for; long names may have one slip.
 pub fn place(word: &str, two: Option<&str>) -> Option<&'static str> {
     if let Some(name) = two.and_then(|two| PLACES.get(two)).or_else(|| PLACES.get(word)) {
         return Some(name);
     }
-    // one slip in a long name; a hotel's stars (bintang) are no Bontang
-    if word.len() < 7 || !word.is_ascii() || word == "bintang" {
+    // one slip in a long name
+    if word.len() < 7 || !word.is_ascii() || WORDS.contains(&word) {
         return None;
     }
     PLACES.iter().find(|(folded, _)| folded.len() >= 7 && folded.len().abs_diff(word.len()) <= 1 && is_one_slip(folded.as_bytes(), word.as_bytes())).map(|(_, name)| *name)

@@ -20,6 +20,10 @@ pub(super) fn said(words: &[Word]) -> Option<String> {
         let before: Vec<&str> = (1..=2).filter_map(|back| at.checked_sub(back)).map(|at| words[at].text.as_str()).collect();
         let leaves = before.iter().any(|word| LEAVES.contains(word));
         let lives = before.iter().any(|word| LIVES.contains(word));
+        // "plg lambat", "smg lancar": abbreviations are places only where a place is said
+        if word.text.len() <= 3 && word.text.is_ascii() && !leaves && !lives {
+            continue;
+        }
         let own = before.first().is_some_and(|word| SELF.contains(word) || matches!(*word, "orang" | "wong" | "tiyang" | "urang"));
         if name == "Solo" && !leaves && !lives {
             continue; // also: alone

@@ -16,7 +16,6 @@ const TOGETHER: &[(&str, i64)] = &[
     ("alone", 1),
     ("solo", 1),
     ("myself", 1),
-    ("single", 1),
     ("berdua", 2),
     ("duaan", 2),
     ("couple", 2),
