@@ -45,6 +45,9 @@ const PHRASES: &[&str] = &[
     "sebelah masjid", "samping masjid", "beberapa langkah", "di pelataran", "dekat sekali", "next to the mosque", "walking distance",
     // terms of payment
     "tidak perlu dp", "tanpa dp", "tidak usah dp", "bayar saat pulang", "bayar setelah pulang", "bayar belakangan", "bayar nanti saja", "no deposit", "no down payment", "pay later", "pay after",
+    // other terms than the row's
+    "setahun", "sebulan", "seminggu", "setelah pulang", "sesudah pulang", "satu rombongan", "per rombongan", "per keluarga", "per kamar", "boleh setelah", "bisa setelah", "boleh sesudah", "bisa sesudah", "boleh lewat", "bisa lewat", "boleh dilewati", "bisa dilewati", "boleh tidak", "boleh tanpa", "bisa tanpa",
+    "after you return", "per family", "per group", "for the whole group", "a year", "can skip", "may skip",
     // amounts without a number
     "sejutaan", "jutaan", "puluhan juta", "ratusan juta", "ratusan ribu", "separuh harga", "setengah harga", "half price", "seperempat", "sepertiga", "cepek", "ceban", "gopek", "goceng", "noceng",
 ];

@@ -1,9 +1,9 @@
 //! The fact guard: a proposed text is said only when every figure in it is a fact of this turn, of the package it is said
 //! of, and it promises nothing the facts do not. Whoever wrote the text: the guard does not ask.
 
-use super::claims;
 use super::facts::{Facts, PackageFacts, Role};
 use super::figures::{self, Figure};
+use super::{claims, grounded};
 use serde::Serialize;
 
 /// Something that must not be said.
@@ -65,6 +65,12 @@ pub fn check(text: &str, facts: &Facts, about: Option<&str>, instructions: &[&st
     let spoken_of = facts.packages.iter().filter(|package| Some(package.code.as_str()) == about).chain(named(text, facts).into_iter().map(|(.., package)| package));
     let of_package: String = spoken_of.map(|package| package.words.as_str()).collect::<Vec<_>>().join("\n");
     for claim in claims::unfounded(text, &facts.text.to_lowercase(), &of_package) {
+        breach("claim", &claim);
+    }
+    // beside the package spoken of: what is known of no package, and how packages are called
+    let apart = facts.text.split("\n\n").filter(|part| !part.starts_with("PAKET")).collect::<Vec<_>>().join("\n").to_lowercase();
+    let names = facts.packages.iter().map(|package| format!("{} {}", package.name, package.code)).collect::<Vec<_>>().join(" ").to_lowercase();
+    for claim in grounded::unfounded(text, &format!("{of_package}\n{apart}"), &names) {
         breach("claim", &claim);
     }
     let text = &claims::joined(text);

@@ -9,6 +9,7 @@ pub mod figures;
 pub mod fixed;
 pub mod flow;
 pub mod flow_map;
+pub mod grounded;
 pub mod guard;
 pub mod objection;
 pub mod package_text;

@@ -63,6 +63,7 @@ pub async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Res
         {"key": "agency", "done": !app.settings().text("agency.licence").is_empty() && !app.settings().text("agency.address").is_empty(), "href": "/settings"}, {"key": "packages", "done": values["has_packages"], "href": "/packages"}, {"key": "try", "done": values["has_messages"], "href": "/simulator"},
         {"key": "whatsapp", "done": connected, "href": "/whatsapp"}, {"key": "team", "done": values["has_team"], "href": "/team"},
     ]);
+    let steps_in_all = steps.as_array().map_or(0, Vec::len);
     let open_steps = steps.as_array().map_or(0, |steps| steps.iter().filter(|step| step["done"] != true).count());
     let local = chrono::DateTime::from_timestamp_millis(app.now_ms()).unwrap_or_default().with_timezone(&settings.zone);
     let greeting = match local.hour() {
@@ -73,7 +74,7 @@ pub async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Res
     };
     let weekday = format!("weekday-{}", local.weekday().num_days_from_monday());
     values["steps"] = if open_steps > 0 { steps } else { Value::Null };
-    values["steps_done"] = json!(4 - open_steps);
+    values["steps_done"] = json!(steps_in_all - open_steps);
     values["connected"] = json!(connected);
     values["provider"] = json!(provider);
     values["configured"] = json!(configured);
