@@ -461,7 +461,7 @@ addEventListener("submit", async (event) => {
 // Enter sends, Shift+Enter makes a line (a touch keyboard has no Shift+Enter: there Enter makes it); the box grows.
 const touch = matchMedia("(pointer: coarse)");
 for (const text of document.querySelectorAll(".composer textarea")) {
-  const grow = () => { text.rows = Math.min(6, text.value.split("\n").length); };
+  const grow = () => { text.style.height = "0"; text.style.height = `${Math.min(160, text.scrollHeight)}px`; };
   text.addEventListener("input", grow);
   grow();
   text.addEventListener("keydown", (event) => {

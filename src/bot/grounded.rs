@@ -63,7 +63,8 @@ const FREELY_DENIED: &[&str] = &[
     "able", "promise", "problem", "give", "guarantee", "available", "listed", "share", "confirm", "pasti", "sempat", "ditemukan", "tertera", "found", "find", "dan", "yang", "untuk", "the", "jawaban", "data", "diskon", "discount", "refund", "refunds", "pengembalian", "potongan", "gratis", "promo",
 ];
 /// Words a turn reaches over.
-const OPEN: &[&str] = &["ada", "pada", "dalam", "bisa", "dapat", "boleh", "perlu", "kami", "saya", "akan", "can", "have", "any"];
+const OPEN: &[&str] =
+    &["kak", "kakak", "bapak", "ibu", "pak", "mas", "mbak", "ada", "pada", "dalam", "bisa", "dapat", "boleh", "perlu", "kami", "saya", "akan", "can", "have", "any"];
 /// Counts as words.
 const COUNTS: &[(&str, &str)] = &[
     ("sekali", "1"),

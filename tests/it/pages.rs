@@ -65,7 +65,8 @@ impl Browserless {
     }
 }
 
-const PAGES: [&str; 33] = [
+const PAGES: [&str; 34] = [
+    "/contacts/new",
     "/bot/lessons",
     "/bot/trials",
     "/contacts/import",
@@ -119,6 +120,16 @@ fn every_page_is_whole_in_both_languages_with_and_without_data() {
         assert_eq!(me.get(&app, &path).0, 200, "{path}");
     }
     assert_eq!(me.get(&app, "/tidak-ada").0, 404);
+}
+
+#[test]
+fn every_page_is_whole_on_the_first_day() {
+    let app = Kafilah::start_empty();
+    let me = Browserless::login(&app, EMAIL, PASSWORD);
+    for path in PAGES {
+        assert_eq!(me.get(&app, path).0, 200, "{path}");
+    }
+    assert!(!app.log().contains("panicked"), "{}", app.log());
 }
 
 #[test]

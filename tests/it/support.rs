@@ -44,12 +44,24 @@ impl Kafilah {
     }
 
     pub fn start_with(settings: &[(&str, &str)]) -> Self {
+        Self::made(settings, catalog_json())
+    }
+
+    /// The first day: a store with its owner and nothing else.
+    pub fn start_empty() -> Self {
+        Self::made(&[], Value::Null)
+    }
+
+    fn made(settings: &[(&str, &str)], packages: Value) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let catalog = dir.path().join("catalog.json");
-        std::fs::write(&catalog, catalog_json().to_string()).unwrap();
+        std::fs::write(&catalog, packages.to_string()).unwrap();
         let store = dir.path().join("data");
-        let made =
-            run(&store, &["init", "--agency", "Biro Uji", "--owner-email", EMAIL, "--owner-password-stdin", "--catalog", catalog.to_str().unwrap()], &format!("{PASSWORD}\n"));
+        let mut args = vec!["init", "--agency", "Biro Uji", "--owner-email", EMAIL, "--owner-password-stdin"];
+        if packages.is_array() {
+            args.extend(["--catalog", catalog.to_str().unwrap()]);
+        }
+        let made = run(&store, &args, &format!("{PASSWORD}\n"));
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let waha = FakeWaha::start("127.0.0.1:0");
         let url = waha.url();

@@ -40,8 +40,24 @@ fn point(text: Option<&str>) -> Option<(i64, i64)> {
 pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap, Query(query): Query<Asked>, Query(more): Query<ThreadQuery>) -> Result<Response, Refusal> {
     let visitor = enter(&app, &headers, Action::View).await?;
     let mut values = panes(&app, &visitor, &query, None).await?;
-    values["undo"] = json!(more.undo);
+    undo(&app, &visitor, &mut values, more.undo).await?;
     Ok(visitor.page(200, "chats.html", "chats", values).await)
+}
+
+/// When the office opens on the next day.
+fn next_morning(app: &App) -> Option<i64> {
+    let zone = app.settings().zone;
+    app.hours().next_open_ms(date::day_start_ms(date::day_of(app.now_ms(), zone) + chrono::Duration::days(1), zone))
+}
+
+/// The chat that was just resolved, and whose it was: another may be open by now.
+async fn undo(app: &App, visitor: &Visitor, values: &mut Value, id: Option<i64>) -> Result<(), Refusal> {
+    let Some(id) = id else { return Ok(()) };
+    let scope = visitor.scope();
+    let found = app.store.read(move |connection| inbox::one(connection, id, &scope)).await?;
+    values["undo"] = json!(id);
+    values["undo_name"] = json!(found.and_then(|chat| chat.name.or(chat.phone)));
+    Ok(())
 }
 
 /// The query of an address, without what belongs to one page of it.
@@ -255,9 +271,9 @@ pub async fn thread(
     values["token"] = json!(crate::kernel::ids::hex(&crate::kernel::ids::random::<12>()));
     values["sent"] = json!(query.sent.is_some());
     values["lost"] = json!(query.lost);
-    values["undo"] = json!(query.undo);
+    undo(&app, &visitor, &mut values, query.undo).await?;
     values["may_remove_notes"] = json!(visitor.may(Action::EditLabels));
-    values["next_morning"] = json!(app.hours().next_open_ms(app.now_ms() + 12 * 3_600_000).map(|at| local_input(at, zone)));
+    values["next_morning"] = json!(next_morning(&app).map(|at| local_input(at, zone)));
     Ok(visitor.page(200, "chats.html", "chats", values).await)
 }
 

@@ -177,26 +177,29 @@ pub async fn save(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Pat
     }
 }
 
-/// Writes somebody down by hand; who is here already is shown instead.
+/// Where somebody is written down by hand.
+pub async fn new(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Refusal> {
+    let visitor = enter(&app, &headers, Action::EditContacts).await?;
+    Ok(visitor.page(200, "contact_new.html", "contacts", json!({"typed": {}})).await)
+}
+
+/// Does it; what is wrong stands beside its field, and whose number it is already.
 pub async fn add(State(app): State<Arc<App>>, headers: HeaderMap, Form(sent): Form<HashMap<String, String>>) -> Result<Response, Refusal> {
     let visitor = enter(&app, &headers, Action::EditContacts).await?;
     visitor.check(&headers, sent.get("csrf").map_or("", String::as_str))?;
     let (change, actor, scope) = (change_of(&sent), visitor.actor(), visitor.scope());
-    let done = app
-        .store
-        .write(move |tx| -> Result<(i64, bool), ContactError> {
-            match contact::add(tx, &change, &actor) {
-                Err(ContactError::Known(id)) => Ok((id, contact::seen_by(tx, id, &scope)?)),
-                other => other.map(|id| (id, true)),
-            }
-        })
-        .await;
-    match done {
-        Ok((id, true)) => Ok(see(&format!("/contacts/{id}"))),
-        Ok((_, false)) => Err(Refusal::Notice(409, "number")),
-        Err(ContactError::Db(error)) => Err(error.into()),
-        Err(_) => Err(Refusal::Notice(422, "number")),
-    }
+    let done = app.store.write(move |tx| contact::add(tx, &change, &actor)).await;
+    let again = match done {
+        Ok(id) => return Ok(see(&format!("/contacts/{id}"))),
+        Err(ContactError::Db(error)) => return Err(error.into()),
+        Err(ContactError::Known(id)) => {
+            let seen = app.store.read(move |connection| contact::seen_by(connection, id, &scope)).await?;
+            json!({"typed": sent, "wrong": "phone", "known": true, "known_id": seen.then_some(id)})
+        }
+        Err(ContactError::Invalid { field, .. }) => json!({"typed": sent, "wrong": field}),
+        Err(_) => return Err(Refusal::NotFound),
+    };
+    Ok(visitor.page(422, "contact_new.html", "contacts", again).await)
 }
 
 /// Labels of a contact; merging and undoing it.

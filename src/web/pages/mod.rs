@@ -111,7 +111,7 @@ pub fn router(app: Arc<App>) -> Router<Arc<App>> {
         .route("/access", get(access::show))
         .route("/labels", get(labels::list).post(labels::save))
         .route("/contacts", get(contacts::list).post(contacts::bulk))
-        .route("/contacts/new", post(contacts::add))
+        .route("/contacts/new", get(contacts::new).post(contacts::add))
         .route("/contacts/fields", post(contacts::save_field))
         .route("/export/{what}", get(contacts::export))
         .route("/contacts/{id}", get(contacts::show).post(contacts::save))
