@@ -138,7 +138,7 @@ pub fn page(connection: &Connection, before: i64, action: &str, limit: usize) ->
             actor: row.get(2)?,
             action: row.get(3)?,
             object: row.get(4)?,
-            detail: crate::kernel::text::preview(&row.get::<_, String>(5)?, 160),
+            detail: crate::kernel::text::cut(&row.get::<_, String>(5)?, 4_000).to_owned(),
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)

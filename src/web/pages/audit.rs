@@ -5,16 +5,19 @@ use crate::app::App;
 use crate::chat::assignment;
 use crate::db::{StoreError, audit};
 use crate::kernel::language::Language;
+use crate::kernel::text;
 use crate::web::policy::Action;
 use crate::web::view::words;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Characters of a row's particulars on the page.
+const SHOWN: usize = 200;
 /// Rows of a page.
 const PAGE: usize = 100;
 
@@ -47,9 +50,10 @@ pub async fn show(State(app): State<Arc<App>>, headers: HeaderMap, Query(query):
             Ok((rows, names))
         })
         .await?;
+    let details: Vec<String> = rows.iter().map(|row| text::preview(&in_words(language, &row.detail), SHOWN)).collect();
     let next = rows.last().filter(|_| rows.len() == PAGE).map(|row| row.seq);
     let deeds: BTreeMap<&str, String> = rows.iter().map(|row| (row.action.as_str(), deed(language, &row.action))).collect();
-    Ok(visitor.page(200, "audit.html", "audit", json!({"rows": rows, "deeds": deeds, "kind": kind, "kinds": KINDS, "next": next, "names": names})).await)
+    Ok(visitor.page(200, "audit.html", "audit", json!({"rows": rows, "deeds": deeds, "kind": kind, "kinds": KINDS, "next": next, "names": names, "details": details})).await)
 }
 
 /// What an actor of the trail is called on a page.
@@ -58,6 +62,27 @@ pub fn name_of(connection: &rusqlite::Connection, language: Language, actor: &st
     let key = format!("actor-{name}");
     let said = words(language, &key);
     Ok(if said == key { name } else { said })
+}
+
+/// What a row tells besides, for people: the fields of an object as "field: value", a change as "old → new".
+fn in_words(language: Language, detail: &str) -> String {
+    let Ok(Value::Object(fields)) = serde_json::from_str::<Value>(detail) else { return detail.to_owned() };
+    let plain = |value: &Value| match value {
+        Value::Null => "–".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let told = fields.iter().map(|(name, value)| {
+        let key = format!("field-{}", name.replace('_', "-"));
+        let called = words(language, &key);
+        let said = match value.as_array().map(Vec::as_slice) {
+            Some([old, new]) => format!("{} → {}", plain(old), plain(new)),
+            Some(list) => list.iter().map(plain).collect::<Vec<_>>().join(", "),
+            None => plain(value),
+        };
+        format!("{}: {said}", if called == key { name.replace('_', " ") } else { called })
+    });
+    told.collect::<Vec<_>>().join(" · ")
 }
 
 /// An action in words; one that another version wrote keeps its own name.
