@@ -25,7 +25,7 @@ const JOINS: usize = 8_000;
 /// Longest message that is joined, bytes.
 const SHORT: usize = 60;
 /// Rows kept of each model: those that matter most on the messages learnt from.
-const INTENT_ROWS: usize = 110_000;
+const INTENT_ROWS: usize = 101_000;
 const TONGUE_ROWS: usize = 40_000;
 
 struct Message {
