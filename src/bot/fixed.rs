@@ -22,6 +22,8 @@ pub enum Fixed {
     Human,
     /// Wants to pay or register.
     Payment,
+    /// Wants to pay or register, and has said so before.
+    PaymentAgain,
     /// Is not happy.
     Complaint,
     /// Haggles.
@@ -137,6 +139,11 @@ pub fn fixed(which: Fixed, lang: Language) -> &'static str {
             lang,
             "Alhamdulillah. Untuk pendaftaran dan pembayaran, tim kami akan membantu langsung di chat ini. Demi keamanan, mohon hanya membayar ke rekening yang dikirim oleh tim kami di sini.",
             "Alhamdulillah. For registration and payment our team will help you right here in this chat. For your safety, please pay only to the account our team sends you here.",
+        ),
+        Fixed::PaymentAgain => t(
+            lang,
+            "Baik, Bapak/Ibu. Permintaan ini sudah ada di tim kami dan dilanjutkan di chat ini; mohon ditunggu. Kalau masih ada yang ingin ditanyakan tentang paketnya, silakan.",
+            "Noted. Your request is with our team, who will continue in this chat; one moment, please. If you still have questions about the package, just ask.",
         ),
         Fixed::Complaint => t(
             lang,

@@ -240,7 +240,14 @@ fn payment_intent(context: &TurnContext, read: &Reading) -> Option<Outcome> {
         return None;
     }
     let paid = read.asks("payment_done");
-    let escalate = Outcome::escalate(if paid { Fixed::Paid } else { Fixed::Payment }, read, Reason::PaymentIntent);
+    // who has heard it before is not told the same again
+    let again = context.conversation.phase >= Phase::Booking && context.met_before;
+    let which = match (paid, again) {
+        (true, _) => Fixed::Paid,
+        (false, true) => Fixed::PaymentAgain,
+        (false, false) => Fixed::Payment,
+    };
+    let escalate = Outcome::escalate(which, read, Reason::PaymentIntent);
     let package = read.about(context).and_then(|code| context.catalog.find(code)).map(|listed| &listed.package);
     let knows = package.filter(|package| !paid && read.asks("ask_payment") && (package.dp_idr.is_some() || package.payoff_by.is_some()));
     let replies = match knows {

@@ -72,14 +72,24 @@ pub fn in_words(reason: &str, language: Language) -> &str {
     if language == Language::En { en } else { id }
 }
 
-/// Raises one. While one of the same reason is open the question is renewed instead of piling up rows.
+/// Questions of one conversation that stay open beside each other.
+const MOST_QUESTIONS: i64 = 5;
+
+/// Raises one. While one of the same reason is open the question is renewed instead of piling up rows; questions nobody has
+/// answered stand beside each other, up to [`MOST_QUESTIONS`], so that none is forgotten.
 pub fn raise(tx: &Tx<'_>, conversation_id: i64, turn_id: Option<i64>, message_id: Option<i64>, reason: Reason, question: &str) -> Result<(), StoreError> {
     let question = crate::kernel::text::preview(question, 500);
     let open: Option<i64> = tx
-        .prepare_cached("SELECT id FROM escalation WHERE conversation_id = ?1 AND resolved_at IS NULL AND reason = ?2")?
+        .prepare_cached("SELECT id FROM escalation WHERE conversation_id = ?1 AND resolved_at IS NULL AND reason = ?2 ORDER BY id DESC LIMIT 1")?
         .query_row((conversation_id, reason.as_str()), |row| row.get(0))
         .optional()?;
-    if let Some(id) = open {
+    let is_another = reason == Reason::ComplexQuestion && {
+        let (open, same): (i64, i64) = tx
+            .prepare_cached("SELECT count(*), ifnull(sum(question IS ?3), 0) FROM escalation WHERE conversation_id = ?1 AND resolved_at IS NULL AND reason = ?2")?
+            .query_row((conversation_id, reason.as_str(), &question), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        same == 0 && open < MOST_QUESTIONS
+    };
+    if let Some(id) = open.filter(|_| !is_another) {
         tx.execute("UPDATE escalation SET question = ?2, message_id = ifnull(?3, message_id) WHERE id = ?1", (id, &question, message_id))?;
     } else {
         tx.prepare_cached("INSERT INTO escalation (conversation_id, turn_id, message_id, at, reason, question) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute((
