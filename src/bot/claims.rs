@@ -229,7 +229,7 @@ fn wrongly_included(words: &[&str], of_package: &str) -> Option<String> {
     words
         .iter()
         .map(|word| word.trim_end_matches("nya"))
-        .map(|word| IN_INDONESIAN.iter().find(|(english, _)| *english == word).map_or(word, |(_, ours)| ours))
+        .map(super::grounded::in_indonesian)
         .filter(|word| word.chars().count() >= 4 && !NO_THINGS.contains(word) && !INCLUDED.contains(word))
         .find(|thing| {
             let (is_in, is_out) = (has_words(&with, thing), has_words(&without, thing));
@@ -237,20 +237,6 @@ fn wrongly_included(words: &[&str], of_package: &str) -> Option<String> {
         })
         .map(|thing| format!("{} {thing}", if denied { "tidak termasuk" } else { "termasuk" }))
 }
-
-/// Things by their English names; rows are Indonesian.
-const IN_INDONESIAN: &[(&str, &str)] = &[
-    ("food", "makan"),
-    ("meal", "makan"),
-    ("meals", "makan"),
-    ("flight", "tiket"),
-    ("flights", "tiket"),
-    ("ticket", "tiket"),
-    ("tickets", "tiket"),
-    ("passport", "paspor"),
-    ("vaccine", "vaksin"),
-    ("vaccination", "vaksin"),
-];
 
 /// Promises and phrases of one clause.
 fn in_clause(words: &[&str], facts: &str, of_package: &str) -> Vec<String> {

@@ -170,6 +170,12 @@ fn about<'a>(context: &'a TurnContext, asked: &'a Asked) -> Vec<&'a str> {
     codes
 }
 
+/// Whether a reply is in another language than the customer is answered in. Few words do not tell.
+fn is_foreign(lang: Language, reply: &str) -> bool {
+    let spoken = tongue::detect(reply).filter(|_| reply.split_whitespace().count() >= SENTENCE);
+    matches!((lang, spoken), (Language::Id, Some("en" | "ar")) | (Language::En, Some("id" | "ms" | "jv" | "su" | "ar"))) || guard::is_foreign_script(reply)
+}
+
 fn consider(context: &TurnContext, read: Reading, mut asked: Asked, proposal: Proposal) -> Step {
     let may_look = asked.proposals < MOST_PROPOSALS - 1;
     let code = proposal.lookup_code.as_deref().map(str::to_uppercase).filter(|code| context.catalog.find(code).is_some() && !about(context, &asked).contains(&code.as_str()));
@@ -191,16 +197,11 @@ fn consider(context: &TurnContext, read: Reading, mut asked: Asked, proposal: Pr
     let facts = Facts::of(&ground, &codes);
     let subject = context.conversation.package_code.as_deref().or(codes.first().copied());
     let instructions: Vec<&str> = context.prompt.iter().flat_map(|release| release.blocks.iter().map(|block| block.content.as_str())).collect();
-    let spoken = tongue::detect(&proposal.reply).filter(|_| proposal.reply.split_whitespace().count() >= SENTENCE);
-    let foreign = match (read.lang, spoken) {
-        (Language::Id, Some("en" | "ar")) | (Language::En, Some("id" | "ms" | "jv" | "su" | "ar")) => true,
-        _ => guard::is_foreign_script(&proposal.reply),
+    let verdict = match is_foreign(read.lang, &proposal.reply) {
+        true => Err(vec![Breach { kind: "language", quote: crate::kernel::text::preview(&proposal.reply, 80) }]),
+        false => guard::check(&proposal.reply, &facts, subject, &instructions),
     };
-    if foreign {
-        asked.blocked.push(vec![Breach { kind: "language", quote: crate::kernel::text::preview(&proposal.reply, 80) }]);
-        return if asked.blocked.len() < MOST_BLOCKED { ask_model(context, read, asked) } else { without_model(context, read, asked, Reason::GuardBlocked, None) };
-    }
-    if let Err(breaches) = guard::check(&proposal.reply, &facts, subject, &instructions) {
+    if let Err(breaches) = verdict {
         asked.blocked.push(breaches);
         return if asked.blocked.len() < MOST_BLOCKED { ask_model(context, read, asked) } else { without_model(context, read, asked, Reason::GuardBlocked, None) };
     }
@@ -329,7 +330,8 @@ fn finish(context: &TurnContext, read: Reading, by: By, outcome: Outcome) -> Dec
         suggested_code: outcome.suggested,
         touches,
         escalation: escalation.map(|reason| (reason, if read.last_text.is_empty() { describe(&context.heard) } else { read.last_text.clone() })),
-        hand_over: outcome.hand_over,
+        // a wish for a person is told at once; the bot falls silent only when it was surely meant
+        hand_over: outcome.hand_over || read.surely("ask_human"),
         decided_by: if outcome.fallback { "fallback" } else { by.who },
         rule: by.rule,
         confidence: by.confidence.unwrap_or(confidence),
@@ -550,6 +552,44 @@ mod tests {
         assert!(other.escalation.as_ref().map(|e| e.0).is_some() || other.rule == "package_question");
         let odd = decided(&context(&["bolehkah membawa kucing"]));
         assert_eq!(odd.escalation.map(|e| e.0), Some(Reason::ComplexQuestion), "{}", odd.rule);
+    }
+
+    #[test]
+    fn an_account_the_customer_names_is_confirmed_or_warned_of() {
+        let told = |text: &str| {
+            let mut context = context(&[text]);
+            context.accounts = vec!["BSI 7123456789".into()];
+            let decision = decided(&context);
+            (decision.replies[0].text.clone().unwrap(), decision.escalation.is_some(), decision.rule)
+        };
+        let (text, alarm, rule) = told("transfer ke BCA 1234567890 an Budi ya kak, bener kan?");
+        assert!(text.contains("jangan transfer") && alarm, "{rule}: {text}");
+        let (text, alarm, rule) = told("transfer ke BSI 7123456789 ya kak?");
+        assert!(text.contains("rekening resmi kami") && alarm, "{rule}: {text}");
+        assert_ne!(told("transfernya ke rekening mana kak?").2, "account_named");
+    }
+
+    #[test]
+    fn who_asks_to_pay_again_is_not_told_the_same_and_who_asks_for_his_data_gets_a_person() {
+        let first = decided(&context(&["saya mau daftar kak"]));
+        let mut later = context(&["saya mau daftar kak"]);
+        (later.met_before, later.conversation.phase) = (true, Phase::Booking);
+        let again = decided(&later);
+        assert!(first.replies[0].text != again.replies[0].text && again.escalation.is_some(), "{:?}", again.replies[0].text);
+        let data = decided(&context(&["tolong hapus data saya dari sistem"]));
+        assert!(data.opt_out && data.escalation.is_some(), "{}", data.rule);
+    }
+
+    #[test]
+    fn a_reply_in_another_language_is_told_from_the_customers() {
+        for (lang, reply) in [
+            (Language::Id, "The package departs in April and there are still some seats left for you."),
+            (Language::En, "Paketnya berangkat bulan April dan kursinya masih ada untuk keluarga Bapak."),
+            (Language::Id, "您好，我们会为您安排一切。"),
+        ] {
+            assert!(is_foreign(lang, reply), "{reply}");
+        }
+        assert!(!is_foreign(Language::Id, "Paketnya berangkat bulan April, Bu, dan kursinya masih ada.") && !is_foreign(Language::En, "OK 🤲"));
     }
 
     #[test]

@@ -48,7 +48,7 @@ const TALK: &[&str] = &[
 /// English words and the Indonesian one in the rows.
 #[rustfmt::skip] // a list
 const IN_INDONESIAN: &[(&str, &str)] = &[
-    ("meals", "makan"), ("meal", "makan"), ("food", "makan"), ("menu", "menu"), ("served", "makan"), ("breakfast", "sarapan"), ("dinner", "malam"), ("direct", "langsung"), ("transit", "transit"), ("stop", "transit"), ("full", "penuh"), ("fully", "penuh"), ("booked", "penuh"), ("waiting", "tunggu"), ("train", "kereta"),
+    ("flight", "tiket"), ("flights", "tiket"), ("meals", "makan"), ("meal", "makan"), ("food", "makan"), ("menu", "menu"), ("served", "makan"), ("breakfast", "sarapan"), ("dinner", "malam"), ("direct", "langsung"), ("transit", "transit"), ("stop", "transit"), ("full", "penuh"), ("fully", "penuh"), ("booked", "penuh"), ("waiting", "tunggu"), ("train", "kereta"),
     ("bus", "bus"), ("ticket", "tiket"), ("tickets", "tiket"), ("return", "pulang"), ("insurance", "asuransi"), ("luggage", "bagasi"), ("baggage", "bagasi"), ("guide", "pembimbing"), ("guided", "pembimbing"), ("companion", "pendamping"), ("female", "perempuan"), ("women", "perempuan"), ("elderly", "lansia"), ("school", "sekolah"), ("holiday", "libur"),
     ("holidays", "libur"), ("times", "kali"), ("twice", "kali"), ("once", "kali"), ("paid", "pelunasan"), ("latest", "paling"), ("office", "kantor"), ("gather", "kumpul"), ("city", "kota"), ("visit", "ziarah"), ("visits", "ziarah"), ("passport", "paspor"), ("vaccine", "vaksin"), ("vaccination", "vaksin"), ("water", "zamzam"), ("equipment", "perlengkapan"),
     ("suitcase", "koper"), ("clothes", "pakaian"), ("small", "kecil"), ("close", "berdekatan"), ("relaxed", "santai"), ("indonesian", "indonesia"), ("umrah", "umroh"), ("mosque", "masjid"), ("price", "harga"), ("instalments", "cicil"), ("installments", "cicil"), ("account", "rekening"), ("officer", "petugas"),
@@ -117,6 +117,11 @@ fn is_talk(word: &str) -> bool {
     TALKED.contains(word) || ["nya", "kah", "lah", "pun"].iter().any(|ending| word.strip_suffix(ending).is_some_and(|short| TALKED.contains(short)))
 }
 
+/// The word as the rows have it: they are Indonesian.
+pub fn in_indonesian(word: &str) -> &str {
+    IN_INDONESIAN.iter().find(|(english, _)| *english == word).map_or(word, |(_, ours)| ours)
+}
+
 /// What the facts say, made ready to be asked.
 struct Known<'k> {
     lines: Vec<(&'k str, HashSet<&'k str>)>,
@@ -136,7 +141,8 @@ impl<'k> Known<'k> {
     }
 
     fn says(&self, word: &str) -> bool {
-        if let Some((_, ours)) = IN_INDONESIAN.iter().find(|(english, _)| *english == word) {
+        let ours = in_indonesian(word);
+        if ours != word {
             return self.all.contains(stem(ours)) || self.all.contains(word);
         }
         let short = stem(word);
@@ -178,11 +184,10 @@ fn miscounted(sentence: &str, known: &Known<'_>) -> Option<String> {
     (0..all.len()).find_map(|at| {
         let count = often(at)?;
         let what = all[..at].iter().rev().find(|word| word.chars().count() >= 3 && !OPEN.contains(word) && !matches!(**word, "sudah" | "sebanyak" | "total" | "dengan"))?;
-        let ours = |word: &str| IN_INDONESIAN.iter().find(|(english, _)| *english == word).map_or(stem(word).to_owned(), |(_, ours)| stem(ours).to_owned());
         let beside = [Some(what), all.get(at + 2)];
         let said = known.lines.iter().any(|(line, stems)| {
             let as_often = line.contains(&format!("{count} kali")) || line.contains(&format!("{} kali", all[at]));
-            as_often && beside.iter().flatten().any(|word| stems.contains(ours(word).as_str()))
+            as_often && beside.iter().flatten().any(|word| stems.contains(stem(in_indonesian(word))))
         });
         (!said).then(|| format!("{what} {} {}", all[at], all[at + 1]))
     })

@@ -195,6 +195,8 @@ mod tests {
         }
         for text in [
             "kapan terakhir bayar dp?",
+            "bayi saya 8 bulan bayar gak",
+            "mau daftar kalau bulan januari ada",
             "saya sudah transfer tadi",
             "berangkat tgl 25 april 2027",
             "dp berapa",

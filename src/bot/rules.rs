@@ -128,16 +128,14 @@ fn rating(context: &TurnContext, read: &Reading) -> Option<Outcome> {
 
 /// "Transfer ke BCA 1234567890 ya?": an account that is not ours is never let pass, one of ours is confirmed.
 fn account_named(context: &TurnContext, read: &Reading) -> Option<Outcome> {
-    if context.accounts.is_empty() || read.asks("payment_done") && read.surely("payment_done") {
+    if context.accounts.is_empty() || guard::foreign_accounts(&read.text, &[]).is_empty() {
         return None;
     }
-    let named = !guard::foreign_accounts(&read.text, &[]).is_empty();
-    let foreign = !guard::foreign_accounts(&read.text, &context.accounts).is_empty();
-    let which = match (named, foreign) {
-        (true, true) => Fixed::ForeignAccount,
-        (true, false) => Fixed::OurAccount,
-        _ => return None,
-    };
+    let is_ours = guard::foreign_accounts(&read.text, &context.accounts).is_empty();
+    if is_ours && read.surely("payment_done") && !read.text.contains('?') {
+        return None; // paid to the right one, and nothing asked: the payment is looked at
+    }
+    let which = if is_ours { Fixed::OurAccount } else { Fixed::ForeignAccount };
     Some(Outcome { phase: if read.understood.payment_intent { Phase::Booking } else { Phase::Leads }, ..Outcome::escalate(which, read, Reason::PaymentIntent) })
 }
 
@@ -189,7 +187,8 @@ fn campaign_code(context: &TurnContext, read: &Reading) -> Option<Outcome> {
     // a code beside a question about the package: the answer, not the card again
     let same = context.conversation.package_code.as_deref() == Some(code) && context.met_before;
     let asked = TOPICS.iter().any(|(name, _)| read.asks(name));
-    if let Some(beside) = compare(context, read).filter(|_| !read.scan.ignored.is_empty() && !read.understood.payment_intent && !read.understood.wants_human) {
+    let several = !read.scan.ignored.is_empty() && !read.understood.payment_intent && !read.understood.wants_human;
+    if let Some(beside) = several.then(|| compare(context, read)).flatten() {
         return Some(Outcome { package: Some(code.to_owned()), ..beside });
     }
     if same || asked || read.understood.payment_intent || read.understood.wants_human {
@@ -226,8 +225,7 @@ fn unknown_code(context: &TurnContext, read: &Reading) -> Option<Outcome> {
 }
 
 fn human_requested(_: &TurnContext, read: &Reading) -> Option<Outcome> {
-    // a person is told at once; the bot falls silent only when it was surely meant
-    read.asks("ask_human").then(|| Outcome { hand_over: read.surely("ask_human"), ..Outcome::escalate(Fixed::Human, read, Reason::HumanRequested) })
+    read.asks("ask_human").then(|| Outcome::escalate(Fixed::Human, read, Reason::HumanRequested))
 }
 
 fn complaint(_: &TurnContext, read: &Reading) -> Option<Outcome> {

@@ -89,20 +89,16 @@ impl Wish {
             let leaves = |listed: &&Listed| listed.package.departure_city.as_ref().is_some_and(|from| from.to_lowercase().contains(&city.to_lowercase()));
             if found.iter().any(leaves) {
                 found.retain(leaves);
-                heads.push((
-                    false,
-                    match lang {
-                        Language::Id => format!("Paket yang berangkat dari {city}:"),
-                        Language::En => format!("Packages departing from {city}:"),
-                    },
-                ));
+                heads.push((false, t(lang, &format!("Paket yang berangkat dari {city}:"), &format!("Packages departing from {city}:")).to_owned()));
             } else {
                 heads.push((
                     true,
-                    match lang {
-                        Language::Id => format!("Belum ada jadwal yang tercatat berangkat dari {city}. Yang ada:"),
-                        Language::En => format!("We have no departure from {city} on our schedule yet. What there is:"),
-                    },
+                    t(
+                        lang,
+                        &format!("Belum ada jadwal yang tercatat berangkat dari {city}. Yang ada:"),
+                        &format!("We have no departure from {city} on our schedule yet. What there is:"),
+                    )
+                    .to_owned(),
                 ));
             }
         }
@@ -111,22 +107,18 @@ impl Wish {
             let within = |listed: &&Listed| listed.package.price_idr <= budget;
             if found.iter().any(within) {
                 found.retain(within);
-                heads.push((
-                    false,
-                    match lang {
-                        Language::Id => format!("Paket sampai {most} per orang:"),
-                        Language::En => format!("Packages up to {most} per person:"),
-                    },
-                ));
+                heads.push((false, t(lang, &format!("Paket sampai {most} per orang:"), &format!("Packages up to {most} per person:")).to_owned()));
             } else {
                 found.sort_by_key(|listed| listed.package.price_idr);
                 found.truncate(RANKED);
                 heads.push((
                     true,
-                    match lang {
-                        Language::Id => format!("Belum ada paket sampai {most} per orang. Yang paling mendekati:"),
-                        Language::En => format!("There is no package up to {most} per person. The nearest ones:"),
-                    },
+                    t(
+                        lang,
+                        &format!("Belum ada paket sampai {most} per orang. Yang paling mendekati:"),
+                        &format!("There is no package up to {most} per person. The nearest ones:"),
+                    )
+                    .to_owned(),
                 ));
             }
         }
@@ -339,6 +331,7 @@ mod tests {
         assert_eq!((beside.len(), beside[0].as_str()), (2, "UMR_APR_2027_HEMAT"), "{beside:?}");
         assert_eq!(codes("bedanya paket-paket itu apa", None).len(), 3);
         assert!(codes("bedanya sama travel lain apa", None).is_empty());
+        assert_eq!(codes("saya mau bandingin januari hemat sama april hemat", None), ["UMR_JAN_2027_HEMAT", "UMR_APR_2027_HEMAT"]);
         assert!(compares("bedanya apa") && compares("mending mana kak") && !compares("berapa harganya"));
     }
 }

@@ -202,7 +202,7 @@ impl Waha {
     /// `{version, engine, tier, …}`.
     pub fn version(&self) -> Result<Value, WahaError> {
         match self.ask("GET", "/api/server/version", None) {
-            Err(WahaError::Status { status: 404, .. }) => self.ask("GET", "/api/version", None), // before 2024.10
+            Err(WahaError::Status { status: 404, .. }) => self.ask("GET", "/api/version", None), // where it stood before
             answer => answer,
         }
     }

@@ -290,6 +290,15 @@ fn lists_totals_and_comparisons_come_from_the_rows() {
     // for how many: the total
     assert_eq!(asked("6281200000065", "UMR_APR_2030_HEMAT")["campaign_code"], "UMR_APR_2030_HEMAT");
     said(&asked("6281200000065", "kami 4 orang, totalnya berapa kak?"), &["4 orang Rp108.000.000"], &[]);
+    // too few seats for them is said
+    said(&asked("6281200000066", "kami rombongan 50 orang mau umroh april 2030"), &["belum cukup untuk 50 orang"], &[]);
+    // questions nobody answered stand beside each other
+    for text in ["ada lowongan kerja admin ga?", "jual tiket konser ga kak?"] {
+        asked("6281200000067", text);
+    }
+    let open: Vec<_> =
+        app.export("escalations").into_iter().filter(|row| row["reason"] == "complex_question" && row["resolved_at"].is_null()).map(|row| row["question"].clone()).collect();
+    assert!(open.len() >= 2 && open[0] != open[1], "{open:?}");
     // something graver, and a question beside it: both are answered
     let graver = asked("6281200000065", "saya mau daftar 2 orang, sekamar berdua, hotel madinah nya apa ya");
     said(&graver, &["pendaftaran"], &[]);

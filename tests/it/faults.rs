@@ -48,8 +48,8 @@ fn a_clock_that_jumps_neither_resends_nor_stalls() {
     let app = Kafilah::start();
     app.customer_writes("6281200000001", "J1", "UMR_APR_2030_HEMAT");
     app.wait_delivered(1);
-    for now in ["2026-11-21T00:00:00+07:00", "2031-01-01T00:00:00+07:00", "2020-01-01T00:00:00+07:00"] {
-        assert_eq!(app.api("POST", "/api/test/clock", Some(json!({"now": now}))).0, 200);
+    for wall in ["2026-11-21T00:00:00+07:00", "2031-01-01T00:00:00+07:00", "2020-01-01T00:00:00+07:00"] {
+        assert_eq!(app.api("POST", "/api/test/clock", Some(json!({"now": wall}))).0, 200);
         std::thread::sleep(Duration::from_millis(150));
     }
     app.api("POST", "/api/test/clock", Some(json!({"now": "2026-11-21T00:00:00+07:00"})));

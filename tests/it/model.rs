@@ -40,6 +40,16 @@ fn an_odd_question_is_put_to_the_model_and_its_words_carry_their_prompt_version(
 }
 
 #[test]
+fn a_model_that_promises_a_person_calls_one() {
+    let llm = FakeLlm::start(|_, _| proposal("Mohon maaf, soal itu belum ada di data kami. Tim kami akan memastikan dan mengabari di chat ini."));
+    let app = with(&llm, &[]);
+    app.customer_writes("6281200000001", "PP1", ODD);
+    assert!(app.wait_delivered(1)[0].contains("Tim kami akan memastikan"));
+    assert_eq!(last_out(&app)["decided_by"], "llm");
+    assert_eq!(app.export("escalations").len(), 1, "somebody is told, although the model asked for nobody");
+}
+
+#[test]
 fn a_wrong_figure_is_written_again_and_a_second_one_is_never_said() {
     let llm = FakeLlm::start(|request, nth| match nth {
         0 => proposal("Paket April mulai Rp19.000.000 saja Kak!"),

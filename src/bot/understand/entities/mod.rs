@@ -165,5 +165,10 @@ mod tests {
             assert_eq!(find(text, today(), false).city.as_deref(), Some(name), "{text}");
         }
         assert_eq!(find("kantornya di Bekasi ya?", today(), false).city, None);
+        // everyday words one letter from a place, and abbreviations where no place is said
+        for text in ["booking sekarang", "ibu kandung saya ikut", "orang kampung ikut semua", "bayar dp kapan plg lambat"] {
+            assert_eq!(find(text, today(), false).city, None, "{text}");
+        }
+        assert_eq!(find("saya dari plg", today(), false).city.as_deref(), Some("Palembang"));
     }
 }
