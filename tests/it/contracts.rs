@@ -100,6 +100,8 @@ fn analytics_state_both_views_and_what_they_mean() {
     app.wait("four answers", std::time::Duration::from_secs(8), |app| {
         app.waha.delivered().iter().map(|line| line.split(':').next().unwrap().to_owned()).collect::<std::collections::HashSet<_>>().len() >= 4
     });
+    // delivered is not yet written down: the figures count what is
+    app.wait("the sends written down", std::time::Duration::from_secs(8), |app| app.export("outbox").iter().all(|row| row["sent_at"].is_string()));
     assert_eq!(app.call("GET", "/c/UMR_APR_2030_HEMAT", &[], None).status / 100, 3);
     let (status, seen) = app.api("GET", "/api/marketing/analytics", None);
     assert_eq!(status, 200);
