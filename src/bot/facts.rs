@@ -163,7 +163,7 @@ fn year_and_month(text: &str) -> Option<(i32, u32)> {
 }
 
 fn day(text: &str) -> String {
-    text.parse::<NaiveDate>().map_or_else(|_| text.to_owned(), |day| date::long(day, Language::Id))
+    date::day(text).map_or_else(|| text.to_owned(), |day| date::long(day, Language::Id))
 }
 
 fn brief(package: &Package) -> String {

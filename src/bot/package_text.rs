@@ -3,6 +3,7 @@
 
 use super::fixed::{Fixed, fixed};
 use super::reply::{Topic, day, lines, t};
+use crate::kernel::date;
 use crate::kernel::language::Language;
 use crate::kernel::rupiah;
 use crate::travel::catalog::Catalog;
@@ -304,7 +305,7 @@ fn terms(package: &Package, party: Option<i64>, today: NaiveDate, lang: Language
     let mut lines = vec![format!("{}: *{}*{}", t(lang, "Harga per orang mulai", "Price per person from"), rupiah::full(package.price_idr), all(package.price_idr))];
     lines.extend(package.dp_idr.map(|dp| format!("{}: *{}*{}", t(lang, "DP per orang", "Down payment per person"), rupiah::full(dp), all(dp))));
     if let Some(payoff) = &package.payoff_by {
-        let passed = payoff.parse::<NaiveDate>().is_ok_and(|day| day < today);
+        let passed = date::day(payoff).is_some_and(|day| day < today);
         let note = if passed { t(lang, " (sudah lewat; tim kami memastikan apakah masih bisa)", " (has passed; our team will tell whether it is still possible)") } else { "" };
         lines.push(format!("{}: *{}*{note}", t(lang, "Pelunasan paling lambat", "To be paid in full by"), day(payoff, lang)));
     }

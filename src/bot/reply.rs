@@ -102,7 +102,7 @@ pub(super) fn t<'a>(lang: Language, id: &'a str, en: &'a str) -> &'a str {
 }
 
 pub(super) fn day(text: &str, lang: Language) -> String {
-    text.parse::<NaiveDate>().map_or_else(|_| text.to_owned(), |day| date::long(day, lang))
+    date::day(text).map_or_else(|| text.to_owned(), |day| date::long(day, lang))
 }
 
 /// One line of a list: name, date, price, what else was asked for, code.
@@ -189,7 +189,7 @@ const NEAREST: usize = 3;
 
 #[allow(clippy::too_many_arguments)] // the fields of Recipe::Offer, in their order
 fn offer(opening: Opening, month: Option<&str>, party: Option<i64>, asked: bool, catalog: &Catalog, today: NaiveDate, lang: Language, agency: &str, wish: &Wish) -> String {
-    let wanted = month.and_then(|month| format!("{month}-15").parse::<NaiveDate>().ok());
+    let wanted = month.and_then(|month| date::day(&format!("{month}-15")));
     let named = wanted.map(|day| format!("{} {}", date::month_name(day.month(), lang), day.year()));
     let shown = listed(catalog, month, today);
     let in_month = month.is_some_and(|month| shown.iter().any(|listed| listed.package.departs.starts_with(month)));

@@ -3,6 +3,7 @@
 use super::inbound::Ack;
 use crate::db::writer::Tx;
 use crate::db::{StoreError, audit};
+use crate::kernel::{json, text};
 use rusqlite::OptionalExtension;
 use serde_json::{Value, json};
 use std::borrow::Cow;
@@ -102,7 +103,7 @@ pub fn insert(tx: &Tx<'_>, new: &New<'_>) -> Result<Option<i64>, StoreError> {
         other => Cow::Borrowed(other.as_str()),
     };
     tx.audit_owned(actor, Cow::Borrowed(action), format!("msg_{id}"), audit::digest(new.text.unwrap_or("")))?;
-    let preview = Value::from(new.text.map(|text| crate::kernel::text::preview(text, 120)));
+    let preview = json::text(&new.text.map(|text| text::preview(text, 120)));
     let (author, kind) = (new.author.as_str(), new.kind);
     let data = format!("{{\"message_id\":{id},\"direction\":\"{direction}\",\"author\":\"{author}\",\"kind\":\"{kind}\",\"text\":{preview}}}");
     tx.emit_json("message.created", Some(new.conversation_id), data)?;
@@ -175,7 +176,7 @@ pub fn set_status(tx: &Tx<'_>, id: i64, conversation_id: i64, status: &str, caus
 
 /// Tells the pages of a status that is written already.
 pub fn tell_status(tx: &Tx<'_>, id: i64, conversation_id: i64, status: &str, cause: Option<&str>) -> Result<(), StoreError> {
-    let cause = cause.map_or_else(String::new, |cause| format!(",\"cause\":{}", Value::from(cause)));
+    let cause = cause.map_or_else(String::new, |cause| format!(",\"cause\":{}", json::text(&cause)));
     tx.emit_json("message.status", Some(conversation_id), format!("{{\"message_id\":{id},\"status\":\"{status}\"{cause}}}"))
 }
 

@@ -453,21 +453,25 @@ pub fn accept(tx: &Tx<'_>, id: i64, wa_id: Option<&str>) -> Result<(), StoreErro
     let state = State::parse(&state).and_then(|state| state.after(Happening::Accept).or(state.after(Happening::Find)));
     let Some(state) = state else { return Ok(()) };
     tx.prepare_cached("UPDATE outbox SET state = ?2, sent_at = ?3, last_cause = NULL WHERE id = ?1")?.execute((id, state.as_str(), tx.now_ms))?;
-    let mut told = wa_id.filter(|told| chosen.as_deref() != Some(*told));
-    if let Some(id) = told {
-        let free = match message::by_wa_id(tx, channel_id, true, id)? {
-            Some(echo) if echo.conversation_id == conversation_id => adopt_echo(tx, echo.id, conversation_id)?,
-            // a gateway that gives one id twice: this message goes without, receipts stay with the first
-            Some(_) => false,
-            None => true,
-        };
-        if !free {
-            told = None;
-            tx.count("gateway.id_reused", 1);
+    let told = wa_id.filter(|told| chosen.as_deref() != Some(*told));
+    // nothing is written when another message has the id already
+    let name = |told: &str| -> Result<bool, StoreError> {
+        Ok(tx.prepare_cached("UPDATE OR IGNORE message SET status = 'sent', wa_id = ?2 WHERE id = ?1")?.execute((message_id, told))? > 0)
+    };
+    let named = match told {
+        Some(told) if name(told)? => true,
+        Some(told) => {
+            let echo = message::by_wa_id(tx, channel_id, true, told)?.filter(|echo| echo.conversation_id == conversation_id);
+            echo.map_or(Ok(false), |echo| adopt_echo(tx, echo.id, conversation_id))? && name(told)?
         }
+        None => false,
+    };
+    if !named {
+        if told.is_some() {
+            tx.count("gateway.id_reused", 1); // one id given twice: this message goes without, receipts stay with the first
+        }
+        tx.prepare_cached("UPDATE message SET status = 'sent' WHERE id = ?1")?.execute([message_id])?;
     }
-    let sql = if told.is_some() { "UPDATE message SET status = 'sent', wa_id = ?2 WHERE id = ?1" } else { "UPDATE message SET status = 'sent' WHERE id = ?1 AND ?2 IS NULL" };
-    tx.prepare_cached(sql)?.execute((message_id, told))?;
     message::tell_status(tx, message_id, conversation_id, "sent", None)?;
     if let Some(wa_id) = wa_id.or(chosen.as_deref()) {
         super::intake::apply_early(tx, channel_id, wa_id)?;

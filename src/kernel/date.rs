@@ -48,7 +48,7 @@ pub fn parse_instant(text: &str, zone: Tz) -> Option<i64> {
             return local_ms(at, zone);
         }
     }
-    if let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
+    if let Some(date) = day(text) {
         return local_ms(date.and_hms_opt(0, 0, 0)?, zone);
     }
     text.parse::<f64>().ok().and_then(unix_to_ms)
@@ -66,6 +66,15 @@ pub fn unix_to_ms(number: f64) -> Option<i64> {
 /// `at_ms` if it lies between 2009 and a day from now, else `now_ms` (the raw value stays in the raw event).
 pub fn believable(at_ms: Option<i64>, now_ms: i64) -> i64 {
     at_ms.filter(|at| (EARLIEST_MS..=now_ms + 86_400_000).contains(at)).unwrap_or(now_ms)
+}
+
+/// A calendar day, `YYYY-MM-DD`; days stand so in the store, and are read often enough to be read by hand.
+pub fn day(text: &str) -> Option<NaiveDate> {
+    let digits = |part: &[u8]| part.iter().try_fold(0, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + u32::from(byte - b'0')));
+    match text.as_bytes() {
+        [year @ .., b'-', a, b, b'-', c, d] if year.len() == 4 => NaiveDate::from_ymd_opt(digits(year)? as i32, digits(&[*a, *b])?, digits(&[*c, *d])?),
+        _ => NaiveDate::parse_from_str(text, "%Y-%m-%d").ok(),
+    }
 }
 
 fn local_ms(at: NaiveDateTime, zone: Tz) -> Option<i64> {

@@ -1,4 +1,9 @@
-//! JSON as senders really write it.
+//! JSON as senders really write it, and written quickly.
+
+/// `value` as JSON text. Quicker than `Value::to_string`, which goes through the formatter piece by piece.
+pub fn text(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default() // only maps with keys that are no text cannot be written
+}
 
 /// `bytes` with every lone surrogate escape (`\ud83d` whose other half was cut off, as JavaScript writes it) replaced by
 /// U+FFFD; `None` when there is none. Such text is no valid Unicode, so a strict parser refuses the whole body for it.

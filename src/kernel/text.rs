@@ -42,9 +42,15 @@ pub fn cut(text: &str, max: usize) -> &str {
 
 /// First line of a text for lists: folded blanks, at most `max` characters, an ellipsis when cut.
 pub fn preview(text: &str, max: usize) -> String {
-    let mut line = String::new();
+    let mut line = String::with_capacity(text.len().min(max * 4));
     let mut length = 0;
     for word in text.split_whitespace() {
+        if length > 0 && length + 1 + word.len() <= max {
+            line.push(' ');
+            line.push_str(word);
+            length += 1 + word.chars().count();
+            continue;
+        }
         for character in (length > 0).then_some(' ').into_iter().chain(word.chars()) {
             if length == max {
                 line.pop();

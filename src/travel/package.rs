@@ -2,6 +2,7 @@
 
 use crate::db::StoreError;
 use crate::db::writer::Tx;
+use crate::kernel::date;
 use chrono::NaiveDate;
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::{Deserialize, Serialize};
@@ -133,7 +134,7 @@ impl From<rusqlite::Error> for PackageError {
 impl Package {
     /// Departure as a date.
     pub fn departure(&self) -> Option<NaiveDate> {
-        NaiveDate::parse_from_str(&self.departs, "%Y-%m-%d").ok()
+        date::day(&self.departs)
     }
 
     /// Seats left; none when not limited.

@@ -4,7 +4,7 @@ use crate::chat::inbound::{Delivery, Inbound, Message, Party};
 use crate::kernel::phone::Phone;
 use crate::kernel::{date, text};
 use chrono_tz::Tz;
-use serde_json::Value;
+use serde_json_borrow::Value as Json;
 
 /// A field that is missing or wrong.
 #[derive(Debug, PartialEq)]
@@ -16,32 +16,33 @@ pub struct FieldError {
 }
 
 /// Whether this JSON object is the plain body rather than a gateway's envelope.
-pub fn is_plain(body: &Value) -> bool {
-    body.get("event").is_none() && ["from", "body", "message_id"].iter().any(|key| body.get(key).is_some())
+pub fn is_plain(body: &Json<'_>) -> bool {
+    let has = |key: &str| body.as_object().is_some_and(|body| body.contains_key(key));
+    !has("event") && ["from", "body", "message_id"].into_iter().any(has)
 }
 
 /// Reads the plain body as an inbound text on `session`.
-pub fn parse(body: &Value, session: &str, zone: Tz) -> Result<Delivery, FieldError> {
+pub fn parse<'a>(body: &'a Json<'a>, session: &str, zone: Tz) -> Result<Delivery, FieldError> {
     let wrong = |field, wanted| FieldError { field, wanted };
-    let from = match &body["from"] {
-        Value::String(from) => from.clone(),
-        Value::Number(from) => from.to_string(),
+    let from = match body.get("from") {
+        Json::Str(from) => from.to_string(),
+        Json::Number(from) => from.to_string(),
         _ => return Err(wrong("from", "the customer's phone number, for example \"6281234567890\"")),
     };
     let phone = Phone::parse(from.trim_end_matches("@c.us")).ok_or(wrong("from", "a phone number of 8 to 15 digits"))?;
-    let said = body["body"].as_str().ok_or(wrong("body", "the message text"))?;
+    let said = body.get("body").as_str().ok_or(wrong("body", "the message text"))?;
     if said.len() > text::MAX_TEXT {
         return Err(wrong("body", "at most 65,536 bytes of text"));
     }
-    let wa_id = body["message_id"].as_str().map(str::trim).filter(|id| !id.is_empty() && id.len() <= 256);
+    let wa_id = body.get("message_id").as_str().map(str::trim).filter(|id| !id.is_empty() && id.len() <= 256);
     let wa_id = wa_id.ok_or(wrong("message_id", "the message's id, 1 to 256 characters"))?;
-    let at = match &body["timestamp"] {
-        Value::Null => None,
-        Value::String(at) => Some(date::parse_instant(at, zone).ok_or(wrong("timestamp", "\"YYYY-MM-DD HH:MM:SS\", RFC 3339 or unix seconds"))?),
-        Value::Number(at) => Some(at.as_f64().and_then(date::unix_to_ms).ok_or(wrong("timestamp", "unix seconds above 0"))?),
+    let at = match body.get("timestamp") {
+        Json::Null => None,
+        Json::Str(at) => Some(date::parse_instant(at, zone).ok_or(wrong("timestamp", "\"YYYY-MM-DD HH:MM:SS\", RFC 3339 or unix seconds"))?),
+        Json::Number(at) => Some(at.as_f64().and_then(date::unix_to_ms).ok_or(wrong("timestamp", "unix seconds above 0"))?),
         _ => return Err(wrong("timestamp", "\"YYYY-MM-DD HH:MM:SS\", RFC 3339 or unix seconds")),
     };
-    let party = Party { chat_id: format!("{}@c.us", phone.as_str()), push_name: body["name"].as_str().and_then(text::clean_name), phone: Some(phone), lid: None };
+    let party = Party { chat_id: format!("{}@c.us", phone.as_str()), push_name: body.get("name").as_str().and_then(text::clean_name), phone: Some(phone), lid: None };
     let message = Message {
         full_id: wa_id.to_owned(),
         wa_id: wa_id.to_owned(),
@@ -66,6 +67,7 @@ mod tests {
     #[test]
     fn the_briefs_sample() {
         let body = json!({"from": "6281234567890", "body": "UMR_MAR_2025_HEMAT", "timestamp": "2025-01-25 10:30:00", "message_id": "wamid.xxx"});
+        let body = Json::from(&body);
         assert!(is_plain(&body));
         let delivery = parse(&body, "default", Tz::Asia__Jakarta).unwrap();
         let Inbound::Message(message) = delivery.what else { panic!("a message") };
@@ -82,7 +84,7 @@ mod tests {
             (json!({"from": "6281234567890", "body": "x"}), "message_id"),
             (json!({"from": "6281234567890", "body": "x", "message_id": "1", "timestamp": "kemarin"}), "timestamp"),
         ] {
-            assert_eq!(parse(&body, "default", Tz::Asia__Jakarta).unwrap_err().field, field);
+            assert_eq!(parse(&Json::from(&body), "default", Tz::Asia__Jakarta).unwrap_err().field, field);
         }
     }
 }

@@ -4,6 +4,7 @@
 use super::client::{Answer, Call, Http, NoAnswer};
 use super::gateway::{Ids, LookOutcome, Outbound, SendOutcome};
 use super::waha;
+use crate::kernel::json;
 use base64::Engine;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -85,7 +86,7 @@ impl Waha {
     fn call(&self, method: &str, path: &str, body: Option<&Value>, timeout: Duration) -> Result<Answer, NoAnswer> {
         let url = format!("{}{path}", self.base);
         let headers: &[(&str, &str)] = if self.key.is_empty() { &[] } else { &[("x-api-key", &self.key)] };
-        let bytes = body.map(Value::to_string);
+        let bytes = body.map(json::text);
         self.http.call(&Call::new(method, &url, headers, bytes.as_ref().map(String::as_bytes), timeout))
     }
 

@@ -65,7 +65,7 @@ impl Watch {
         let id = channel.id;
         let Some(state) = waha.session_state()? else { return Ok(()) };
         let status = state["status"].as_str().unwrap_or("UNKNOWN").to_owned();
-        let (capping, timelock) = waha::limits_of(&state["me"]);
+        let (capping, timelock) = waha::limits_of(&(&state["me"]).into());
         let phone = state["me"]["id"].as_str().and_then(|id| id.split(['@', ':']).next()).and_then(Phone::from_digits);
         let lid = waha::lid_of(state["me"]["lid"].as_str());
         let engine = state["engine"]["engine"].as_str().map(str::to_owned);
@@ -178,7 +178,7 @@ fn take(app: &App, channel: &Channel, waha: &Waha, payload: Value) -> Result<boo
     let envelope = json!({"event": "message.any", "session": waha.session, "engine": channel.engine, "payload": payload});
     let raw = Value::to_string(&envelope);
     let rules = Rules { quiet_ms: settings.on("bot.enabled").then(|| settings.int("bot.quiet_ms")), stale_after_ms: Some(STALE_MS) };
-    match waha::parse(&envelope) {
+    match waha::parse(&(&envelope).into()) {
         Ok(delivery) => {
             let receipt = app.store.write_blocking(move |tx| intake::take(tx, &delivery, raw.as_bytes(), rules))?;
             Ok(matches!(receipt, Receipt::Message { .. }))
