@@ -98,7 +98,7 @@ impl Default for Conversation {
 macro_rules! select {
     ($which:literal) => {
         concat!(
-            "SELECT id, contact_id, channel_id, chat_id, phase, package_code, handler, handler_at, last_in_id, last_in_at, answered_id, turn_due_at, low_confidence, party_size, month, suggested_code, language, waiting_since_at, first_code, bundle_code, flow_place, rating_asked_at, rating_about, snoozed_until_at IS NOT NULL OR resolved_at IS NOT NULL FROM conversation",
+            "SELECT id, contact_id, channel_id, chat_id, phase, package_code, handler, handler_at, last_in_id, last_in_at, answered_id, turn_due_at, low_confidence, party_size, month, suggested_code, language, waiting_since_at, first_code, bundle_code, flow_place, rating_asked_at, rating_about, snoozed_until_at IS NOT NULL OR resolved_at IS NOT NULL, merged_into FROM conversation",
             $which
         )
     };
@@ -135,8 +135,12 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Conversation> {
 
 /// By row id; a joined conversation is followed to where it lives on.
 pub fn find(connection: &Connection, id: i64) -> Result<Option<Conversation>, StoreError> {
-    let sql = select!(" WHERE id = ifnull((SELECT merged_into FROM conversation WHERE id = ?1), ?1)");
-    Ok(connection.prepare_cached(sql)?.query_row([id], from_row).optional()?)
+    let mut query = connection.prepare_cached(select!(" WHERE id = ?1"))?;
+    let found = query.query_row([id], |row| Ok((from_row(row)?, row.get::<_, Option<i64>>(24)?))).optional()?;
+    match found {
+        Some((_, Some(into))) => Ok(query.query_row([into], from_row).optional()?),
+        found => Ok(found.map(|(conversation, _)| conversation)),
+    }
 }
 
 /// `conv_12` → 12.
@@ -184,7 +188,8 @@ pub const MOST_QUIET_WINDOWS: i64 = 6;
 /// `quiet_ms`: the bot waits that long for more; `None`: no turn of the bot (switched off, or nothing to answer).
 pub fn received(tx: &Tx<'_>, conversation: &Conversation, message_id: i64, at: i64, quiet_ms: Option<i64>) -> Result<(), StoreError> {
     let by_bot = conversation.by_bot;
-    let due = quiet_ms.filter(|_| by_bot).map(|quiet| {
+    // while a person has the chat the bot only listens, and has no reason to wait for more
+    let due = quiet_ms.map(|quiet| if by_bot { quiet } else { 0 }).map(|quiet| {
         // from the first unanswered message a turn waits six windows at the most
         let first_due = conversation.turn_due_at.unwrap_or(tx.process_ms + quiet);
         (tx.process_ms + quiet).min(first_due + quiet * MOST_QUIET_WINDOWS)
@@ -216,10 +221,12 @@ pub fn wrote(tx: &Tx<'_>, conversation_id: i64, message_id: i64, at: i64) -> Res
     Ok(())
 }
 
-/// A person has answered: nobody waits, everything is read, the bot has no turn, open escalations are settled.
+/// A person has answered: nobody waits, everything is read, the bot does not answer any more, open escalations are settled.
+/// What it was still to hear it hears, once the chat is a person's.
 pub fn answered_by_person(tx: &Tx<'_>, conversation_id: i64, actor: &str) -> Result<(), StoreError> {
     tx.execute(
-        "UPDATE conversation SET waiting_since_at = NULL, late_told_at = NULL, unread_count = 0, turn_due_at = NULL, low_confidence = 0, answered_id = ifnull(last_in_id, answered_id) WHERE id = ?1",
+        "UPDATE conversation SET waiting_since_at = NULL, late_told_at = NULL, unread_count = 0, low_confidence = 0, turn_due_at = CASE handler WHEN 'user' THEN turn_due_at END,
+           answered_id = CASE WHEN handler = 'user' AND turn_due_at IS NOT NULL THEN answered_id ELSE ifnull(last_in_id, answered_id) END WHERE id = ?1",
         [conversation_id],
     )?;
     super::escalation::resolve(tx, conversation_id, actor)
@@ -234,7 +241,10 @@ pub fn asked_since(tx: &Tx<'_>, conversation_id: i64, at: i64) -> Result<bool, S
 
 /// A person wrote without knowing the customer's last words: those still want an answer, from a person.
 pub fn still_waits(tx: &Tx<'_>, conversation_id: i64) -> Result<(), StoreError> {
-    tx.execute("UPDATE conversation SET waiting_since_at = ifnull(waiting_since_at, ?2), turn_due_at = NULL WHERE id = ?1", (conversation_id, tx.now_ms))?;
+    tx.execute(
+        "UPDATE conversation SET waiting_since_at = ifnull(waiting_since_at, ?2), turn_due_at = CASE handler WHEN 'user' THEN turn_due_at END WHERE id = ?1",
+        (conversation_id, tx.now_ms),
+    )?;
     Ok(())
 }
 

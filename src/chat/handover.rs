@@ -19,9 +19,10 @@ pub fn to_person(tx: &Tx<'_>, conversation: &Conversation, who: Option<&Holder>,
     }
     tx.execute(
         "UPDATE conversation SET handler = 'user', handler_at = ?2, held_by = ifnull(held_by, ?3), assignee_id = CASE WHEN held_by IS NULL THEN ?4 ELSE assignee_id END,
-           turn_due_at = NULL, resolved_at = NULL, snoozed_until_at = NULL WHERE id = ?1",
-        (conversation.id, tx.now_ms, who.map(|who| &who.actor), who.and_then(|who| who.user_id)),
+           turn_due_at = CASE WHEN turn_due_at IS NOT NULL THEN ?5 END, resolved_at = NULL, snoozed_until_at = NULL WHERE id = ?1",
+        (conversation.id, tx.now_ms, who.map(|who| &who.actor), who.and_then(|who| who.user_id), tx.process_ms),
     )?;
+    tx.wake_turns(); // what was not heard yet is heard now, without an answer
     let held_by = assignment::holder(tx, conversation.id)?;
     let name = held_by.as_deref().map(|actor| assignment::actor_name(tx, actor)).transpose()?;
     tx.emit("conversation.updated", Some(conversation.id), json!({"handler": "user", "held_by": held_by, "assignee": name}))
@@ -34,7 +35,7 @@ pub fn to_bot(tx: &Tx<'_>, id: i64, actor: &str, reason: &str) -> Result<bool, S
         row(tx, &conversation, actor, "bot", reason)?;
     }
     tx.execute(
-        "UPDATE conversation SET handler = 'bot', handler_at = ?2, assignee_id = NULL, held_by = NULL, pinned_at = NULL, late_told_at = NULL, waiting_since_at = NULL, low_confidence = 0, answered_id = ifnull(last_in_id, answered_id) WHERE id = ?1",
+        "UPDATE conversation SET handler = 'bot', handler_at = ?2, assignee_id = NULL, held_by = NULL, pinned_at = NULL, late_told_at = NULL, waiting_since_at = NULL, low_confidence = 0, turn_due_at = NULL, answered_id = ifnull(last_in_id, answered_id) WHERE id = ?1",
         (id, tx.now_ms),
     )?;
     super::escalation::resolve(tx, id, actor)?;

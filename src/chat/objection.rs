@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 /// Keeps one.
-pub fn hear(tx: &Tx<'_>, conversation_id: i64, message_id: Option<i64>, turn_id: i64, kind: &str, phase: &str) -> Result<(), StoreError> {
+pub fn hear(tx: &Tx<'_>, conversation_id: i64, message_id: Option<i64>, turn_id: Option<i64>, kind: &str, phase: &str) -> Result<(), StoreError> {
     tx.execute(
         "INSERT INTO objection (conversation_id, message_id, turn_id, kind, phase, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         (conversation_id, message_id, turn_id, kind, phase, tx.now_ms),

@@ -13,8 +13,9 @@ use crate::bot::rules::words;
 use crate::db::StoreError;
 use crate::db::writer::Tx;
 use crate::growth::lead;
+use crate::kernel::json;
 use crate::kernel::language::Language;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Row};
 use serde_json::{Value, json};
 
 /// A message of the customer that waits for an answer.
@@ -53,16 +54,25 @@ pub fn next_due_at(connection: &Connection) -> Result<Option<i64>, StoreError> {
 
 /// What the customer said since the bot's last turn, in the order it was written; at most the newest 30.
 pub fn heard(connection: &Connection, conversation: &Conversation) -> Result<Vec<Heard>, StoreError> {
-    let mut query = connection.prepare_cached(
-        "SELECT id, kind, text, extra FROM (SELECT id, kind, text, extra, at FROM
-           (SELECT id, kind, text, extra, at, direction, revoked_at FROM message WHERE conversation_id = ?1 ORDER BY at DESC, id DESC LIMIT 200)
-         WHERE direction = 'in' AND id > ?2 AND id <= ?3 AND revoked_at IS NULL AND kind <> 'call' ORDER BY at DESC, id DESC LIMIT 30) ORDER BY at, id",
-    )?;
-    let rows = query.query_map((conversation.id, conversation.answered_id, conversation.last_in_id.unwrap_or(0)), |row| {
-        let extra: Option<String> = row.get(3)?;
-        Ok(Heard { id: row.get(0)?, kind: row.get(1)?, text: row.get(2)?, extra: extra.and_then(|e| serde_json::from_str(&e).ok()) })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    // the index alone tells which messages are new; few of the 200 rows are read
+    let mut newest = connection.prepare_cached("SELECT id FROM message WHERE conversation_id = ?1 ORDER BY at DESC, id DESC LIMIT 200")?;
+    let mut message = connection.prepare_cached("SELECT id, kind, text, extra FROM message WHERE id = ?1 AND direction = 'in' AND revoked_at IS NULL AND kind <> 'call'")?;
+    let new = conversation.answered_id + 1..=conversation.last_in_id.unwrap_or(0);
+    let mut heard = Vec::new();
+    let mut ids = newest.query([conversation.id])?;
+    while let (Some(row), true) = (ids.next()?, heard.len() < 30) {
+        let id: i64 = row.get(0)?;
+        if new.contains(&id) {
+            heard.extend(message.query_row([id], heard_of).optional()?);
+        }
+    }
+    heard.reverse();
+    Ok(heard)
+}
+
+fn heard_of(row: &Row<'_>) -> rusqlite::Result<Heard> {
+    let extra: Option<String> = row.get(3)?;
+    Ok(Heard { id: row.get(0)?, kind: row.get(1)?, text: row.get(2)?, extra: extra.and_then(|e| serde_json::from_str(&e).ok()) })
 }
 
 /// What the customer said between two messages: after `from_id`, up to `to_id`.
@@ -70,10 +80,7 @@ pub fn heard_between(connection: &Connection, conversation_id: i64, from_id: i64
     let mut query = connection.prepare_cached(
         "SELECT id, kind, text, extra FROM message WHERE conversation_id = ?1 AND direction = 'in' AND id > ?2 AND id <= ?3 AND revoked_at IS NULL AND kind <> 'call' ORDER BY at, id LIMIT 30",
     )?;
-    let rows = query.query_map((conversation_id, from_id, to_id), |row| {
-        let extra: Option<String> = row.get(3)?;
-        Ok(Heard { id: row.get(0)?, kind: row.get(1)?, text: row.get(2)?, extra: extra.and_then(|e| serde_json::from_str(&e).ok()) })
-    })?;
+    let rows = query.query_map((conversation_id, from_id, to_id), heard_of)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -259,7 +266,7 @@ pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decis
     }
     let to_id = seen.last_in_id.unwrap_or(seen.answered_id);
     if !now.by_bot {
-        tx.execute("UPDATE conversation SET turn_due_at = NULL WHERE id = ?1", [seen.id])?;
+        listen(tx, &now, heard, decision)?;
         return Ok(true);
     }
     let unsure = decision.confidence < confidence_floor;
@@ -280,10 +287,10 @@ pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decis
         decision.rule,
         decision.confidence.clamp(0.0, 1.0),
         decision.language,
-        json!(decision.intents).to_string(),
+        json::text(&decision.intents),
         decision.phase.max(now.phase).as_str(),
         escalation.as_ref().map(|(reason, _)| reason.as_str()),
-        (!decision.trace.is_null()).then(|| decision.trace.to_string()),
+        (!decision.trace.is_null()).then(|| json::text(&decision.trace)),
         decision.prompt_version,
     ])?;
     let turn_id = tx.last_insert_rowid();
@@ -348,23 +355,14 @@ pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decis
         last_message,
         tx.now_ms,
         decision.bundle_code,
-        decision.place.as_ref().map(|place| json!(place).to_string()).or_else(|| now.flow_place.clone().filter(|_| decision.stays_in_flow())),
+        decision.place.as_ref().map(json::text).or_else(|| now.flow_place.clone().filter(|_| decision.stays_in_flow())),
     ])?;
     if let Some(node) = &decision.flow_node {
         tx.count(format!("flow.{node}"), 1);
     }
-    let last_heard = heard.last().map(|message| message.id);
-    if decision.intents.contains(&"payment_done") && decision.promise.is_none() {
-        promise::end(tx, seen.id, Some("pay"), "kept")?;
-    }
     if let Some(score) = decision.rating {
+        let last_heard = heard.last().map(|message| message.id);
         satisfaction::keep(tx, seen, turn_id, last_heard, score, heard.last().and_then(|message| message.text.as_deref()).unwrap_or(""))?;
-    }
-    if let Some(promise) = &decision.promise {
-        promise::hear(tx, seen.id, last_heard, promise)?;
-    }
-    if let Some(kind) = decision.objection {
-        objection::hear(tx, seen.id, last_heard, turn_id, kind, now.phase.as_str())?;
     }
     if let Some(version) = &decision.prompt_version {
         let outcomes = [
@@ -379,23 +377,9 @@ pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decis
     if let Some(id) = decision.faq_id {
         super::faq::said(tx, id)?;
     }
-    phase::advance(tx, seen.id, now.phase, decision.phase, decision.trigger_message_id.or(seen.last_in_id), decision.rule, "bot")?;
-    if decision.payment_intent {
-        let report = lead::Report {
-            conversation_id: Some(seen.id),
-            phase: decision.phase,
-            package_code: decision.package_code.clone().or_else(|| now.package_code.clone()),
-            source: first.clone().or_else(|| now.first_code.clone()),
-            summary: escalation.as_ref().map(|(_, question)| question.clone()),
-            confidence: Some(decision.confidence.clamp(0.0, 1.0)),
-        };
-        lead::report(tx, now.contact_id, "bot", &report)?;
-    }
+    follow(tx, &now, heard, decision, first, Some(turn_id))?;
     for (experiment_id, side) in &decision.trials {
         super::experiment::shown(tx, *experiment_id, *side, now.contact_id, seen.id, turn_id)?;
-    }
-    if decision.opt_out {
-        crate::people::contact::opt_out(tx, now.contact_id)?;
     }
     if let Some((reason, question)) = escalation {
         escalation::raise(tx, seen.id, Some(turn_id), heard.last().map(|message| message.id), *reason, question)?;
@@ -404,6 +388,53 @@ pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decis
         silence(tx, &now, "escalation")?;
     }
     Ok(true)
+}
+
+/// What the customer's words change whoever answers them: phase, lead, promises, objections, no more messages.
+fn follow(tx: &Tx<'_>, now: &Conversation, heard: &[Heard], decision: &Decision, first_code: Option<String>, turn_id: Option<i64>) -> Result<(), StoreError> {
+    let last_heard = heard.last().map(|message| message.id);
+    if decision.intents.contains(&"payment_done") && decision.promise.is_none() {
+        promise::end(tx, now.id, Some("pay"), "kept")?;
+    }
+    if let Some(promise) = &decision.promise {
+        promise::hear(tx, now.id, last_heard, promise)?;
+    }
+    if let Some(kind) = decision.objection {
+        objection::hear(tx, now.id, last_heard, turn_id, kind, now.phase.as_str())?;
+    }
+    phase::advance(tx, now.id, now.phase, decision.phase, decision.trigger_message_id.or(now.last_in_id), decision.rule, "bot")?;
+    if decision.payment_intent {
+        let report = lead::Report {
+            conversation_id: Some(now.id),
+            phase: decision.phase,
+            package_code: decision.package_code.clone().or_else(|| now.package_code.clone()),
+            source: first_code.or_else(|| now.first_code.clone()),
+            summary: decision.escalation.as_ref().map(|(_, question)| question.clone()),
+            confidence: Some(decision.confidence.clamp(0.0, 1.0)),
+        };
+        lead::report(tx, now.contact_id, "bot", &report)?;
+    }
+    if decision.opt_out {
+        crate::people::contact::opt_out(tx, now.contact_id)?;
+    }
+    Ok(())
+}
+
+/// A person has the chat: the bot says nothing, but what the customer means is followed all the same. Who wants to pay or
+/// complains is told of again, unless the person has answered already.
+fn listen(tx: &Tx<'_>, now: &Conversation, heard: &[Heard], decision: &Decision) -> Result<(), StoreError> {
+    let (first, last) = touch(tx, now, &decision.touches)?;
+    tx.prepare_cached(
+        "UPDATE conversation SET turn_due_at = NULL, turn_failures = 0, answered_id = ifnull(last_in_id, answered_id), package_code = ifnull(?2, package_code),
+           party_size = ifnull(?3, party_size), month = ifnull(?4, month), first_code = ifnull(first_code, ?5), last_code = ifnull(?6, last_code) WHERE id = ?1",
+    )?
+    .execute((now.id, &decision.package_code, decision.party_size, &decision.month, &first, &last))?;
+    follow(tx, now, heard, decision, first, None)?;
+    let urgent = decision.escalation.as_ref().filter(|(reason, _)| matches!(reason, Reason::PaymentIntent | Reason::Complaint));
+    if let (Some((reason, question)), true) = (urgent, now.waiting_since_at.is_some()) {
+        escalation::raise(tx, now.id, None, heard.last().map(|message| message.id), *reason, question)?;
+    }
+    Ok(())
 }
 
 /// The bot stops in a conversation and a person is awaited; its own last words still go out.

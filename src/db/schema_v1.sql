@@ -868,7 +868,7 @@ CREATE TABLE objection (
   id              INTEGER PRIMARY KEY,
   conversation_id INTEGER NOT NULL REFERENCES conversation (id),
   message_id      INTEGER,
-  turn_id         INTEGER NOT NULL REFERENCES turn (id),
+  turn_id         INTEGER REFERENCES turn (id), -- the bot's answer to it; null: a person had the chat
   kind            TEXT NOT NULL CHECK (kind IN ('price', 'family', 'compare', 'schedule', 'fear')),
   phase           TEXT NOT NULL,        -- phase it was raised in
   at              INTEGER NOT NULL

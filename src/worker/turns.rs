@@ -121,11 +121,11 @@ fn round(app: &Arc<App>) -> Result<usize, StoreError> {
 fn prepare(app: &App, connection: &Connection, known: &Known, id: i64, now_ms: i64, limit: i64) -> Result<Prepared, StoreError> {
     let Some(conversation) = conversation::find(connection, id)? else { return Ok(Prepared::Nothing { id }) };
     let heard: Vec<Heard> = turn::heard(connection, &conversation)?;
-    if heard.is_empty() || !conversation.by_bot {
+    if heard.is_empty() {
         return Ok(Prepared::Nothing { id });
     }
     let (met_before, lately) = turn::replies(connection, id, now_ms - 3_600_000)?;
-    if lately >= limit {
+    if lately >= limit && conversation.by_bot {
         return Ok(Prepared::TooMany { id });
     }
     let context = context(app, connection, known, conversation, heard, met_before)?;

@@ -70,12 +70,12 @@ fn payment_moves_the_phase_and_anything_else_escalates() {
     app.wait_delivered(3);
     let reasons: Vec<String> = app.export("escalations").iter().map(|row| row["reason"].as_str().unwrap().to_owned()).collect();
     assert_eq!(reasons, ["payment_intent", "complex_question"]);
-    app.customer_writes("6281200000031", "B4", "asdkjh qwe zzz");
+    app.customer_writes("6281200000032", "B4", "asdkjh qwe zzz");
     app.wait_delivered(4);
-    app.customer_writes("6281200000031", "B5", "plokm ijnuhb");
+    app.customer_writes("6281200000032", "B5", "plokm ijnuhb");
     app.wait_delivered(5);
     app.wait("the handover after two unsure turns", Duration::from_secs(5), |app| app.export("handovers").len() == 1);
-    app.customer_writes("6281200000031", "B6", "halo");
+    app.customer_writes("6281200000032", "B6", "halo");
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(app.waha.delivered().len(), 5, "after two unsure turns the bot stops");
 }
@@ -319,4 +319,34 @@ fn a_paper_with_a_word_about_it_goes_to_a_person() {
     // an empty message is no paper
     app.customer_writes("6281200000072", "F2", "");
     assert!(app.wait_delivered(2)[1].contains("kosong"), "{:?}", app.waha.delivered());
+}
+
+#[test]
+fn what_a_customer_means_is_followed_while_a_person_has_the_chat() {
+    let app = Kafilah::start();
+    app.customer_writes("6281200000001", "L1", "halo");
+    app.wait_delivered(1);
+    assert_eq!(app.api("POST", "/api/conversations/conv_1/claim", Some(json!({}))).0, 200);
+    app.customer_writes("6281200000001", "L2", "saya sudah transfer DP UMR_APR_2030_HEMAT untuk 2 orang ya kak");
+    let chat = || app.api("GET", "/api/conversations/conv_1", None).1;
+    app.wait("the phase", std::time::Duration::from_secs(5), |_| chat()["phase"] == "booking");
+    assert_eq!(app.waha.delivered().len(), 1, "the bot says nothing: {:?}", app.waha.delivered());
+    let escalations = app.export("escalations");
+    assert!(escalations.iter().any(|row| row["reason"] == "payment_intent"), "the person is told once more: {escalations:?}");
+    let leads = app.export("leads");
+    assert_eq!(leads.iter().filter(|row| row["phase"] == "booking").count(), 1, "{leads:?}");
+    // given back, the bot does not answer what the person has seen
+    assert_eq!(app.api("POST", "/api/conversations/conv_1/release", Some(json!({"ask_rating": false}))).0, 200);
+    app.customer_writes("6281200000001", "L3", "STOP jangan kirim pesan lagi");
+    app.wait_delivered(2);
+    // a person takes it again; what is not wanted any more is heard
+    app.customer_writes("6281200000002", "L4", "halo");
+    app.wait_delivered(3);
+    assert_eq!(app.api("POST", "/api/conversations/conv_2/messages", Some(json!({"text": "Saya bantu ya, Bu."}))).0, 202);
+    app.wait_delivered(4);
+    app.customer_writes("6281200000002", "L5", "STOP");
+    app.wait("the wish for no more messages", std::time::Duration::from_secs(5), |app| {
+        app.export("contacts").iter().filter(|row| !row["opted_out_at"].as_str().unwrap_or("").is_empty()).count() == 2
+    });
+    assert_eq!(app.waha.delivered().len(), 4);
 }

@@ -158,10 +158,12 @@ async fn answered(app: Arc<App>, id: i64) -> Result<Json<Value>, ApiError> {
         let context = context.ok_or_else(|| ApiError::not_found("the conversation"))?;
         let by_bot = context.conversation.by_bot;
         let (context, decision) = turns::decided(&app, context, Some(id)).await?;
-        if !by_bot {
-            return Ok(Json(silent(&decision, &context.conversation)));
-        }
         let floor = app.settings().decimal("bot.confidence_floor");
+        if !by_bot {
+            let told = silent(&decision, &context.conversation);
+            app.store.write(move |tx| turn::apply(tx, &context.conversation, &context.heard, &decision, Delivery::Caller, context.catalog.generation, floor)).await?;
+            return Ok(Json(told));
+        }
         // what is written is what the caller is told
         let decision = turn::given_up(&context.conversation, &context.heard, &decision, floor).unwrap_or(decision);
         let apply = (context, decision.clone());
@@ -186,10 +188,10 @@ fn address(tx: &crate::db::writer::Tx<'_>, known: Option<&Conversation>, phone: 
     Ok((Party { chat_id: format!("{}@c.us", phone.as_str()), phone: Some(phone.clone()), lid: None, push_name: None }, session.to_owned()))
 }
 
-/// What a program hears of a chat a person handles: what was understood, and the phase as it stands.
+/// What a program hears of a chat a person handles: what was understood, and the phase it has come to.
 fn silent(decision: &Decision, stands: &Conversation) -> Value {
     json!({
-        "response_text": "", "media_to_send": [], "new_phase": stands.phase, "confidence": decision.confidence, "should_escalate": false, "silent": "a person handles this conversation",
+        "response_text": "", "media_to_send": [], "new_phase": decision.phase.max(stands.phase), "confidence": decision.confidence, "should_escalate": false, "silent": "a person handles this conversation",
         "conversation_id": format!("conv_{}", stands.id), "language": decision.spoken.unwrap_or(decision.language), "intents": decision.intents, "decided_by": decision.decided_by,
         "campaign_code": decision.scan.code, "codes_ignored": decision.scan.ignored, "code_suggest": decision.scan.suggest, "entities": decision.entities,
         "payment_intent": decision.payment_intent, "wants_human": decision.wants_human, "escalation_reason": null, "prompt_version": null,
