@@ -50,6 +50,8 @@ pub enum Fixed {
     Stop,
     /// Which package is meant?
     WhichPackage,
+    /// Asked how things stand with what they have booked.
+    OwnBooking,
     /// The account the customer names is not the agency's.
     ForeignAccount,
     /// It is.
@@ -220,6 +222,11 @@ pub fn fixed(which: Fixed, lang: Language) -> &'static str {
             lang,
             "Ya, nomor itu rekening resmi kami. Sebelum transfer, mohon cocokkan juga nama pemiliknya; tim kami mendampingi di chat ini.",
             "Yes, that number is one of our official accounts. Before you transfer, please check the holder's name too; our team will help in this chat.",
+        ),
+        Fixed::OwnBooking => t(
+            lang,
+            "Baik, kami periksa dulu data pendaftaran Bapak/Ibu. Tim kami mengabari di chat ini.",
+            "We will look it up in your booking; our team will tell you in this chat.",
         ),
         Fixed::DataRequest => t(
             lang,

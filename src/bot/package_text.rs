@@ -92,6 +92,12 @@ fn not_open(package: &Package, why: Availability, catalog: &Catalog, today: Naiv
     )
 }
 
+/// The day they come back, counted from the departure: the first day is the day of leaving.
+fn back(package: &Package, lang: Language) -> String {
+    let last = package.departure().zip(package.days.checked_sub(1).and_then(|days| u64::try_from(days).ok())).and_then(|(day, more)| day.checked_add_days(chrono::Days::new(more)));
+    last.map_or(String::new(), |day| format!(", {} {}", t(lang, "hari terakhir", "last day"), date::long(day, lang)))
+}
+
 /// What is known about one topic.
 pub fn answer(package: &Package, topic: Topic, party: Option<i64>, catalog: &Catalog, today: NaiveDate, lang: Language) -> String {
     let availability = package.availability(today);
@@ -147,8 +153,8 @@ pub fn answer(package: &Package, topic: Topic, party: Option<i64>, catalog: &Cat
         }
         Topic::Schedule => {
             add(match lang {
-                Language::Id => format!("Berangkat *{}*, {} hari.", day(&package.departs, lang), package.days),
-                Language::En => format!("Departs *{}*, {} days.", day(&package.departs, lang), package.days),
+                Language::Id => format!("Berangkat *{}*, {} hari{}.", day(&package.departs, lang), package.days, back(package, lang)),
+                Language::En => format!("Departs *{}*, {} days{}.", day(&package.departs, lang), package.days, back(package, lang)),
             });
             if let Some(payoff) = &package.payoff_by {
                 add(format!("{} {}.", t(lang, "Pelunasan paling lambat", "To be paid in full by"), day(payoff, lang)));

@@ -95,6 +95,7 @@ pub const FIRST: &[(&str, Rule)] = &[
     ("payment_intent", payment_intent),
     ("cancel_refund", cancel_refund),
     ("negotiate", negotiate),
+    ("own_booking", own_booking),
     ("unknown_code", unknown_code),
     ("file_with_words", file_with_words),
 ];
@@ -276,6 +277,72 @@ fn negotiate(context: &TurnContext, read: &Reading) -> Option<Outcome> {
         let replies = fits.unwrap_or_else(|| besides(context, read)).into_iter().chain(escalate.replies).collect();
         Outcome { phase: Phase::Interest, replies, ..escalate }
     })
+}
+
+/// What somebody who has booked asks about his own: whether the visa is out, where the receipt is, that a name is wrong.
+const OWN: &[&str] = &[
+    "visa",
+    "tiket",
+    "ticket",
+    "paspor",
+    "passport",
+    "koper",
+    "seragam",
+    "kwitansi",
+    "kuitansi",
+    "receipt",
+    "invoice",
+    "voucher",
+    "sertifikat",
+    "certificate",
+    "dokumen",
+    "berkas",
+    "mukena",
+    "perlengkapan",
+    "siskopatuh",
+];
+/// What has become of it.
+const STANDS: &[&str] = &[
+    "terbit",
+    "jadi",
+    "keluar",
+    "dikirim",
+    "dikirimi",
+    "sampai",
+    "diproses",
+    "proses",
+    "selesai",
+    "salah",
+    "diambil",
+    "ambil",
+    "dibagikan",
+    "dibagi",
+    "ready",
+    "issued",
+    "sent",
+    "done",
+    "status",
+    "kirim",
+    "kapan",
+    "mana",
+    "when",
+    "where",
+    "rampung",
+    "dadi",
+    "metu",
+    "kaluar",
+    "siap",
+];
+
+/// The state of a booking is in nobody's row: a person looks.
+fn own_booking(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    if context.conversation.phase < Phase::Booking {
+        return None;
+    }
+    let words = super::understand::words::read(&read.text).words;
+    let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.text.strip_suffix("nya").unwrap_or(&word.text)));
+    let own = has(OWN) && has(STANDS) && !has(&["syarat", "masa", "berlaku", "requirements", "valid"]);
+    own.then(|| Outcome::escalate(Fixed::OwnBooking, read, Reason::ComplexQuestion))
 }
 
 /// Intents that ask about a package, and what answers them.

@@ -94,6 +94,17 @@ mod tests {
             ("ikut satu ya min", 1),
             ("نريد الحجز لأربعة أشخاص", 4),
             ("saya, adik, ipar, sama keponakan 1", 4),
+            ("kami ber 4, istri sama 2 anak", 4),
+            ("kami 5 orang, saya istri dan 3 anak", 5),
+            ("saya sekeluarga 5 orang 2 dewasa 3 anak", 5),
+            ("rombongan 12 orang termasuk 3 balita", 12),
+            ("4 orang, 2 dewasa 2 anak", 4),
+            ("kami berdua dan 2 anak", 4),
+            ("3 orang plus 2 anak", 5),
+            ("2 dewasa 1 anak 1 bayi", 4),
+            ("berdua sama ibu", 2),
+            ("saya dan istri bawa bayi 1", 3),
+            ("saya, istri, bawa balita satu", 3),
         ] {
             assert_eq!(find(text, today(), false).pax, Some(n), "{text} {:?}", words::read(text).words.iter().map(|word| word.text.clone()).collect::<Vec<_>>());
         }

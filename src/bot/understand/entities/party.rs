@@ -174,6 +174,9 @@ const COMPANIONS: &[(&str, i64)] = &[
     ("kawan", 1),
     ("rekan", 1),
     ("والدي", 1),
+    ("bayi", 1),
+    ("balita", 1),
+    ("baby", 1),
     ("ابني", 1),
     ("ابنتي", 1),
     ("اختي", 1),
@@ -189,14 +192,20 @@ const WITH: &[&str] = &[
 pub(super) fn size(words: &[Word], bare: bool) -> Option<i64> {
     let text = |at: usize| words.get(at).map_or("", |word| word.text.as_str());
     let mut sum = 0;
+    let mut parts: Vec<Part> = Vec::new();
     let mut at = 0;
     while at < words.len() {
+        // "dua belas orang, termasuk tiga balita": who is included is counted already
+        if sum > 1 && matches!(text(at), "termasuk" | "including" | "includes" | "incl" | "kalebet" | "kaasup") {
+            break;
+        }
         // "tadinya berenam, jadi berlima": the later one holds
         let corrected =
             sum > 0 && (1..=2).any(|back| at.checked_sub(back).is_some_and(|before| matches!(text(before), "jadi" | "jadinya" | "tinggal" | "sekarang" | "ternyata" | "now")));
         if let Some((_, n)) = TOGETHER.iter().find(|(name, _)| *name == text(at)) {
             if corrected {
                 sum = *n;
+                parts = vec![Part { n: *n, next: at + 1, whole: true }];
                 at += 1;
                 continue;
             }
@@ -208,6 +217,7 @@ pub(super) fn size(words: &[Word], bare: bool) -> Option<i64> {
                 || at == 0 && text(1) == "saja" && words.len() <= 6;
             if self_said && sum == 0 {
                 sum = *n;
+                parts.push(Part { n: *n, next: at + 1, whole: true });
                 at += 1;
                 continue;
             }
@@ -232,10 +242,12 @@ pub(super) fn size(words: &[Word], bare: bool) -> Option<i64> {
             let we_are = at > 0 && matches!(text(at - 1), "kami" | "are" | "نحن" | "احنا") && n <= 60 && !is_unit(text(next)) && decimal(text(at)).is_none_or(|value| value < 61.0);
             if (counted || we_are) && corrected {
                 sum = 0;
+                parts.clear();
             }
             if counted || reversed || seats || group || we_are {
                 sum += n;
                 at = if counted || seats { next + 1 } else { next };
+                parts.push(Part { n, next: at, whole: !matches!(text(next), "dewasa" | "adult" | "adults") });
                 // "two adults and a toddler"
                 if matches!(text(at), "and" | "dan" | "plus") && matches!(text(at + 1), "a" | "an" | "seorang") && CHILDREN.contains(&text(at + 2)) {
                     sum += 1;
@@ -245,6 +257,7 @@ pub(super) fn size(words: &[Word], bare: bool) -> Option<i64> {
             }
             if CHILDREN.contains(&text(next)) && !years_old(words, next) && n < 12 {
                 sum += n;
+                parts.push(Part { n, next: next + 1, whole: false });
                 if sum == n {
                     sum += family_before(words, at);
                 }
@@ -259,6 +272,9 @@ pub(super) fn size(words: &[Word], bare: bool) -> Option<i64> {
         }
         at += 1;
     }
+    if let Some(all) = told_apart(words, &parts) {
+        sum = all;
+    }
     if sum == 0 {
         sum = company(words);
     }
@@ -266,6 +282,31 @@ pub(super) fn size(words: &[Word], bare: bool) -> Option<i64> {
         sum = (0..words.len()).find_map(|at| lone(words, at)).filter(|n| *n <= 60).unwrap_or(0);
     }
     (1..=500).contains(&sum).then_some(sum)
+}
+
+/// A number of people in the text.
+struct Part {
+    n: i64,
+    /// The word after it.
+    next: usize,
+    /// Said of people, not of grown-ups or children: it may be all of them.
+    whole: bool,
+}
+
+/// All of them, when a number is followed by whom it is made up of: `kami berempat, istri sama dua anak`, `5 orang, 2 dewasa
+/// 3 anak`. Two or more must follow, and they must come to that number, with or without the one who writes.
+fn told_apart(words: &[Word], parts: &[Part]) -> Option<i64> {
+    let (first, rest) = parts.split_first()?;
+    if !first.whole || first.n < 3 || rest.is_empty() {
+        return None;
+    }
+    let text = |at: usize| words.get(at).map_or("", |word| word.text.as_str());
+    let is_counted = |at: usize| at > first.next && whole(words, at - 1).is_some();
+    let named: Vec<usize> = (first.next..words.len()).filter(|at| COMPANIONS.iter().any(|(name, _)| *name == text(*at)) && !is_counted(*at)).collect();
+    let counted: i64 = rest.iter().map(|part| part.n).sum();
+    let others: i64 = named.iter().map(|at| COMPANIONS.iter().find(|(name, _)| *name == text(*at)).map_or(0, |(_, n)| *n)).sum();
+    let comes_to = [counted + others, counted + others + 1].contains(&first.n);
+    (rest.len() + named.len() >= 2 && comes_to).then_some(first.n)
 }
 
 /// Words before a number that make it another thing than people.
@@ -372,7 +413,7 @@ fn row(words: &[Word], mut at: usize) -> (i64, usize) {
                 sum += n;
                 at = after;
             }
-            None if is(words, at, WITH) => at += 1,
+            None if is(words, at, WITH) || is(words, at, BRINGS) => at += 1,
             None => return (sum, at),
         }
     }
