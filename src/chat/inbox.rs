@@ -241,7 +241,8 @@ fn sentence(connection: &Connection, filter: &Filter) -> Result<Sentence, StoreE
             s.and(awake);
         }
         Tab::Handed => {
-            s.and("v.is_human = 1 AND v.handler = 'user'");
+            // a person's, or the bot has asked for one
+            s.and("v.is_human = 1 AND (v.handler = 'user' OR EXISTS (SELECT 1 FROM escalation e WHERE e.conversation_id = v.id AND e.resolved_at IS NULL))");
             s.and(awake);
         }
         Tab::Bot => s.and("v.handler = 'bot'"),

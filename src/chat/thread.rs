@@ -158,7 +158,8 @@ pub fn marks(connection: &Connection, conversation_id: i64, from_at: i64) -> Res
 
 /// Figures beside the tabs: waiting, handed to a person, unread.
 pub fn counts(connection: &Connection) -> Result<(i64, i64), StoreError> {
-    let waiting = connection.prepare_cached("SELECT count(*) FROM conversation WHERE waiting_since_at IS NOT NULL")?.query_row([], |row| row.get(0))?;
+    let waiting =
+        connection.prepare_cached("SELECT count(*) FROM conversation WHERE waiting_since_at IS NOT NULL AND snoozed_until_at IS NULL")?.query_row([], |row| row.get(0))?;
     let escalated = connection.prepare_cached("SELECT count(DISTINCT conversation_id) FROM escalation WHERE resolved_at IS NULL")?.query_row([], |row| row.get(0))?;
     Ok((waiting, escalated))
 }

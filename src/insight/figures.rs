@@ -27,7 +27,7 @@ pub fn series(connection: &Connection, name: &str, today: chrono::NaiveDate, day
 /// What needs a person now: who waits longest, open escalations by reason, dead letters.
 pub fn needs(connection: &Connection, scope: &Scope) -> Result<Value, StoreError> {
     let (waiting, oldest): (i64, Option<i64>) = connection
-        .prepare_cached("SELECT count(*), min(waiting_since_at) FROM conversation WHERE waiting_since_at IS NOT NULL")?
+        .prepare_cached("SELECT count(*), min(waiting_since_at) FROM conversation WHERE waiting_since_at IS NOT NULL AND snoozed_until_at IS NULL")?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let oldest_name: Option<String> = match oldest {
         Some(at) => connection
@@ -40,12 +40,14 @@ pub fn needs(connection: &Connection, scope: &Scope) -> Result<Value, StoreError
             .flatten(),
         None => None,
     };
-    let mut query = connection.prepare_cached("SELECT reason, count(*) FROM escalation WHERE resolved_at IS NULL GROUP BY reason ORDER BY count(*) DESC")?;
+    let mut query = connection.prepare_cached("SELECT reason, count(*) FROM escalation e JOIN conversation v ON v.id = e.conversation_id WHERE e.resolved_at IS NULL AND v.snoozed_until_at IS NULL GROUP BY reason ORDER BY count(*) DESC")?;
     let reasons: Vec<Value> = query.query_map([], |row| Ok(json!({"reason": row.get::<_, String>(0)?, "n": row.get::<_, i64>(1)?})))?.collect::<Result<_, _>>()?;
     let dead: i64 = connection.prepare_cached("SELECT count(*) FROM outbox WHERE is_dead = 1")?.query_row([], |row| row.get(0))?;
     let due: i64 = connection.prepare_cached("SELECT count(*) FROM outbox WHERE state = 'due'")?.query_row([], |row| row.get(0))?;
     let quarantined: i64 = crate::chat::quarantine::count(connection)?;
-    let escalated: i64 = reasons.iter().filter_map(|reason| reason["n"].as_i64()).sum();
+    let escalated: i64 = connection
+        .prepare_cached("SELECT count(DISTINCT v.id) FROM escalation e JOIN conversation v ON v.id = e.conversation_id WHERE e.resolved_at IS NULL AND v.snoozed_until_at IS NULL")?
+        .query_row([], |row| row.get(0))?;
     Ok(
         json!({"waiting": waiting, "oldest_at": oldest, "oldest_name": oldest_name, "escalated": escalated, "reasons": reasons, "dead": dead, "due": due, "quarantined": quarantined}),
     )

@@ -2,6 +2,50 @@
 
 use serde_json::{Map, Value};
 
+/// Names of columns as people here write them, and what they are called in the program.
+const CALLED: &[(&str, &[&str])] = &[
+    (
+        "phone",
+        &[
+            "nomor",
+            "no_hp",
+            "nohp",
+            "hp",
+            "no_wa",
+            "wa",
+            "whatsapp",
+            "nomor_hp",
+            "nomor_wa",
+            "nomor_whatsapp",
+            "no_whatsapp",
+            "telepon",
+            "no_telepon",
+            "nomor_telepon",
+            "telp",
+            "no_telp",
+            "handphone",
+            "phone_number",
+            "mobile",
+        ],
+    ),
+    ("name", &["nama", "nama_lengkap", "nama_jamaah", "full_name"]),
+    ("email", &["surel", "e-mail", "e_mail"]),
+    ("address", &["alamat"]),
+    ("interest", &["minat"]),
+    ("labels", &["label", "tag", "tags"]),
+    ("product", &["produk", "paket"]),
+    ("quantity", &["jumlah", "qty"]),
+    ("price_idr", &["harga"]),
+    ("bought_on", &["tanggal_beli", "tgl_beli", "tanggal_pembelian"]),
+    ("code", &["kode"]),
+    ("source", &["sumber"]),
+];
+
+fn column(written: &str) -> String {
+    let name = written.trim_start_matches('\u{feff}').to_lowercase().replace('.', "").trim().replace(' ', "_");
+    CALLED.iter().find(|(_, also)| also.contains(&name.as_str())).map_or(name, |(ours, _)| (*ours).to_owned())
+}
+
 /// Rows with their line numbers (header = 1); empty cells are left out.
 pub fn read(whole: &str) -> Result<Vec<(usize, Map<String, Value>)>, String> {
     // the reader would take the rest of the file as one cell and say nothing
@@ -11,7 +55,7 @@ pub fn read(whole: &str) -> Result<Vec<(usize, Map<String, Value>)>, String> {
     let first = whole.lines().next().unwrap_or("");
     let comma = if first.matches(';').count() > first.matches(',').count() { b';' } else { b',' };
     let mut reader = csv::ReaderBuilder::new().delimiter(comma).flexible(true).trim(csv::Trim::All).from_reader(whole.as_bytes());
-    let names: Vec<String> = reader.headers().map_err(|error| format!("the CSV is broken: {error}"))?.iter().map(|name| name.to_lowercase().replace(' ', "_")).collect();
+    let names: Vec<String> = reader.headers().map_err(|error| format!("the CSV is broken: {error}"))?.iter().map(column).collect();
     let mut rows = Vec::new();
     for record in reader.records() {
         let record = record.map_err(|error| format!("the CSV is broken: {error}"))?;

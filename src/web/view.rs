@@ -194,6 +194,28 @@ fn chat_text(text: &str) -> Value {
     Value::from_safe_string(html)
 }
 
+/// A browser as people call it: `Chrome · Android`, from what it says of itself; unknown ones as they call themselves.
+fn device(user_agent: &str) -> String {
+    let has = |names: &[(&str, &'static str)]| names.iter().find(|(sign, _)| user_agent.contains(sign)).map(|(_, name)| *name);
+    // the signs of one are also in others: the order tells them apart
+    let browser = has(&[
+        ("Edg", "Edge"),
+        ("OPR/", "Opera"),
+        ("SamsungBrowser", "Samsung Internet"),
+        ("Firefox", "Firefox"),
+        ("FxiOS", "Firefox"),
+        ("CriOS", "Chrome"),
+        ("Chrome", "Chrome"),
+        ("Safari", "Safari"),
+    ]);
+    let system = has(&[("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"), ("Mac OS X", "Mac"), ("CrOS", "ChromeOS"), ("Linux", "Linux")]);
+    match (browser, system) {
+        (Some(browser), Some(system)) => format!("{browser} · {system}"),
+        (Some(only), None) | (None, Some(only)) => only.to_owned(),
+        (None, None) => crate::kernel::text::preview(user_agent, 40),
+    }
+}
+
 /// Escapes for HTML; bidirectional controls are fenced in by the `dir="auto"` of the bubble, line breaks by its CSS.
 fn escape(text: &str, html: &mut String) {
     for c in text.chars() {
@@ -226,6 +248,7 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment.add_filter("phone", phone);
     environment.add_filter("initials", initials);
     environment.add_filter("chat_text", chat_text);
+    environment.add_filter("device", device);
     environment.add_filter("rupiah", rupiah::full);
     environment.add_filter("rupiah_short", rupiah::short);
     environment
@@ -260,6 +283,18 @@ mod tests {
         assert_eq!(chat_text("*Rp1* <script>").to_string(), "<b>Rp1</b> &lt;script&gt;");
         assert_eq!(chat_text("a * b * c").to_string(), "a * b * c");
         assert_eq!(chat_text("2*3").to_string(), "2*3");
+    }
+
+    #[test]
+    fn browsers_have_names() {
+        let phone = "Mozilla/5.0 (Linux; Android 14; SM-A155F) AppleWebKit/537.36 (KHTML, like Gecko) SamsungBrowser/25.0 Chrome/121.0.0.0 Mobile Safari/537.36";
+        assert_eq!(device(phone), "Samsung Internet · Android");
+        assert_eq!(
+            device("Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1"),
+            "Safari · iPhone"
+        );
+        assert_eq!(device("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Safari/537.36 Edg/126.0"), "Edge · Windows");
+        assert_eq!(device("curl/8.5.0"), "curl/8.5.0");
     }
 
     #[test]

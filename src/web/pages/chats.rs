@@ -40,7 +40,7 @@ fn point(text: Option<&str>) -> Option<(i64, i64)> {
 pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap, Query(query): Query<Asked>, Query(more): Query<ThreadQuery>) -> Result<Response, Refusal> {
     let visitor = enter(&app, &headers, Action::View).await?;
     let mut values = panes(&app, &visitor, &query, None).await?;
-    undo(&app, &visitor, &mut values, more.undo).await?;
+    put_away(&app, &visitor, &mut values, &more).await?;
     Ok(visitor.page(200, "chats.html", "chats", values).await)
 }
 
@@ -50,13 +50,15 @@ fn next_morning(app: &App) -> Option<i64> {
     app.hours().next_open_ms(date::day_start_ms(date::day_of(app.now_ms(), zone) + chrono::Duration::days(1), zone))
 }
 
-/// The chat that was just resolved, and whose it was: another may be open by now.
-async fn undo(app: &App, visitor: &Visitor, values: &mut Value, id: Option<i64>) -> Result<(), Refusal> {
-    let Some(id) = id else { return Ok(()) };
+/// The chat that was just resolved or put off, and whose it was: another may be open by now.
+async fn put_away(app: &App, visitor: &Visitor, values: &mut Value, query: &ThreadQuery) -> Result<(), Refusal> {
+    let Some(id) = query.undo.or(query.away) else { return Ok(()) };
     let scope = visitor.scope();
     let found = app.store.read(move |connection| inbox::one(connection, id, &scope)).await?;
-    values["undo"] = json!(id);
-    values["undo_name"] = json!(found.and_then(|chat| chat.name.or(chat.phone)));
+    let until = found.as_ref().and_then(|chat| chat.snoozed_until_at).filter(|_| query.away.is_some());
+    if query.undo.is_some() || until.is_some() {
+        values["undo"] = json!({"id": id, "name": found.and_then(|chat| chat.name.or(chat.phone)), "until": until});
+    }
     Ok(())
 }
 
@@ -176,7 +178,10 @@ pub struct ThreadQuery {
     lost: Option<String>,
     /// A message to show amid its neighbours, as a search found it.
     at: Option<i64>,
+    /// A chat that was just resolved.
     undo: Option<i64>,
+    /// A chat that was just put off.
+    away: Option<i64>,
 }
 
 /// One thread, with the inbox beside it.
@@ -271,7 +276,7 @@ pub async fn thread(
     values["token"] = json!(crate::kernel::ids::hex(&crate::kernel::ids::random::<12>()));
     values["sent"] = json!(query.sent.is_some());
     values["lost"] = json!(query.lost);
-    undo(&app, &visitor, &mut values, query.undo).await?;
+    put_away(&app, &visitor, &mut values, &query).await?;
     values["may_remove_notes"] = json!(visitor.may(Action::EditLabels));
     values["next_morning"] = json!(next_morning(&app).map(|at| local_input(at, zone)));
     Ok(visitor.page(200, "chats.html", "chats", values).await)
@@ -503,7 +508,7 @@ pub async fn act(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path
                 "tomorrow" => Some(office.next_open_ms(tomorrow).unwrap_or(tomorrow + 8 * 3_600_000)),
                 hours => Some(now + hours.parse::<i64>().ok().filter(|hours| (1..=24 * 30).contains(hours)).unwrap_or(1) * 3_600_000),
             };
-            let next = if until.is_some() { Some(next_after(&app, &visitor, id, qs, None).await?) } else { None };
+            let next = if until.is_some() { Some(next_after(&app, &visitor, id, qs, "away").await?) } else { None };
             app.store.write(move |tx| conversation::snooze(tx, id, until, &actor)).await?;
             if let Some(next) = next {
                 return Ok(next);
@@ -524,7 +529,7 @@ pub async fn act(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path
         }
         "resolve" => {
             let asks = app.settings().on("bot.ask_satisfaction");
-            let next = next_after(&app, &visitor, id, qs, Some(id)).await?; // before it leaves its place in the list
+            let next = next_after(&app, &visitor, id, qs, "undo").await?; // before it leaves its place in the list
             app.store.write(move |tx| conversation::resolve(tx, id, &actor, asks)).await?;
             return Ok(next);
         }
@@ -572,25 +577,31 @@ pub async fn act(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path
 }
 
 /// The next chat below this one, in the list it was opened from, that still wants a person; else the first such; else the
-/// list. `done`: the chat that was resolved, so that the next page can take it back.
-async fn next_after(app: &Arc<App>, visitor: &Visitor, id: i64, qs: Option<&str>, done: Option<i64>) -> Result<Response, Refusal> {
+/// list. Chats that somebody else holds are his. `done`: by what name the next page hears of this one, so that it can be
+/// taken back.
+async fn next_after(app: &Arc<App>, visitor: &Visitor, id: i64, qs: Option<&str>, done: &str) -> Result<Response, Refusal> {
     let qs = qs.unwrap_or("");
     let asked = format!("/?{qs}").parse().ok().and_then(|uri| Query::<Asked>::try_from_uri(&uri).ok()).map(|Query(asked)| asked).unwrap_or_default();
-    let (caller, scope, office, now_ms) = (visitor.caller(), visitor.scope(), app.hours(), app.now_ms());
+    let (caller, scope, office, now_ms, me) = (visitor.caller(), visitor.scope(), app.hours(), app.now_ms(), visitor.actor());
     let next = app
         .store
         .read(move |connection| -> Result<Option<i64>, StoreError> {
             let Ok(filter) = asked.filter(connection, &caller, scope, &office, now_ms) else { return Ok(None) };
             let rows = inbox::page(connection, &filter, None, LIST_PAGE)?;
             let below = rows.iter().position(|row| row.id == id).map_or(0, |at| at + 1);
-            let wanted = |row: &&inbox::Listed| row.id != id && row.resolved_at.is_none() && (row.handler == "user" || row.waiting_since_at.is_some() || row.unread > 0);
+            let wanted = |row: &&inbox::Listed| {
+                row.id != id
+                    && row.held_by.as_ref().is_none_or(|holder| *holder == me)
+                    && row.resolved_at.is_none()
+                    && (row.handler == "user" || row.waiting_since_at.is_some() || row.unread > 0)
+            };
             Ok(rows[below..].iter().find(wanted).or_else(|| rows.iter().find(wanted)).map(|row| row.id))
         })
         .await?;
-    let and = done.map_or_else(String::new, |done| format!("undo={done}"));
+    let and = format!("{done}={id}");
     Ok(match next {
         Some(next) => back(next, Some(qs), &and),
-        None => see(&format!("/chats?{qs}{}{and}", if qs.is_empty() || and.is_empty() { "" } else { "&" })),
+        None => see(&format!("/chats?{qs}{}{and}", if qs.is_empty() { "" } else { "&" })),
     })
 }
 

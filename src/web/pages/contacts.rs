@@ -394,7 +394,7 @@ pub async fn import(State(app): State<Arc<App>>, headers: HeaderMap, mut form: M
         .await?;
     let right = total - wrong.len();
     let values = json!({
-        "columns": roster::COLUMNS, "total": total, "wrong_count": wrong.len(), "wrong": wrong.into_iter().take(SHOWN).collect::<Vec<_>>(), "known": known, "new": right - known - repeated.min(right - known), "repeated": repeated, "ignored": ignored.join(", "), "rows": shown, "list": list,
+        "columns": roster::COLUMNS, "total": total, "wrong_count": wrong.len(), "wrong": wrong.into_iter().take(SHOWN).collect::<Vec<_>>(), "known": known, "new": right - known - repeated.min(right - known), "repeated": repeated, "ignored": ignored.join(", "), "more": right.saturating_sub(shown.len()), "rows": shown, "list": list,
     });
     Ok(visitor.page(200, "import.html", "contacts", values).await)
 }

@@ -41,8 +41,16 @@ pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap, Query(asked):
         .await?;
     let topic = asked.topic.filter(|topic| TOPICS.contains(&topic.as_str()));
     let topics: Vec<Value> = TOPICS.iter().map(|name| json!({"name": name, "count": all.iter().filter(|faq| faq.topic == *name).count()})).collect();
+    // as customers read it; the merge tags are for whoever edits it
+    let said = |faq: &Faq| {
+        let settings = app.settings();
+        let put = |tag: &str, key: &'static str, text: String| if settings.text(key).is_empty() { text } else { text.replace(tag, settings.text(key)) };
+        let text = put("{address}", "agency.address", put("{licence}", "agency.licence", put("{agency}", "agency.name", faq.answer.clone())));
+        Faq { answer: text, ..faq.clone() }
+    };
+    let all: Vec<Faq> = all.iter().map(said).collect();
     let rows: Vec<&Faq> = all.iter().filter(|faq| topic.as_ref().is_none_or(|topic| faq.topic == *topic)).collect();
-    let hits: Vec<Value> = hits.iter().map(|hit| json!({"faq": hit.faq, "percent": (hit.score * 100.0).round() as i64})).collect();
+    let hits: Vec<Value> = hits.iter().map(|hit| json!({"faq": said(&hit.faq), "percent": (hit.score * 100.0).round() as i64})).collect();
     let values = json!({"rows": rows, "topics": topics, "topic": topic, "total": all.len(), "tried": tried, "hits": hits, "groups": groups, "saved": asked.saved.is_some()});
     Ok(visitor.page(200, "faq.html", "bot", values).await)
 }
