@@ -127,7 +127,7 @@ CREATE TABLE contact_field (
 -- Filled a little later than the contact is made, up to the mark in `search_mark`.
 CREATE VIRTUAL TABLE contact_search USING fts5 (name, phone, enohp, content = '', contentless_delete = 1, prefix = '3', tokenize = "unicode61 remove_diacritics 2");
 -- Words of messages; filled when the machine has time, up to the mark.
-CREATE VIRTUAL TABLE message_search USING fts5 (text, content = '', contentless_delete = 1, detail = 'full', tokenize = "unicode61 remove_diacritics 2");
+CREATE VIRTUAL TABLE message_search USING fts5 (text, content = '', contentless_delete = 1, detail = 'none', tokenize = "unicode61 remove_diacritics 2");
 -- How far the two have come: the highest id that is in them.
 CREATE TABLE search_mark (
   what  TEXT PRIMARY KEY CHECK (what IN ('contact', 'message')),

@@ -1,5 +1,6 @@
 //! One HTTP client for every call that leaves the program, with limits on everything. It blocks: threads only.
 
+use super::transport::Gathering;
 use std::collections::HashMap;
 use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
@@ -7,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::unversioned::transport::{Connector, NextTimeout, RustlsConnector, TcpConnector};
 
 /// Time to connect (Reliability sheet §4).
 const CONNECT: Duration = Duration::from_secs(3);
@@ -76,7 +77,8 @@ impl Http {
             .max_idle_age(IDLE)
             .user_agent(concat!("kafilah/", env!("CARGO_PKG_VERSION")))
             .build();
-        ureq::Agent::with_parts(config, DefaultConnector::default(), RememberingResolver::default())
+        let connector = TcpConnector::default().chain(Gathering).chain(RustlsConnector::default());
+        ureq::Agent::with_parts(config, connector, RememberingResolver::default())
     }
 
     fn pool(&self) -> &ureq::Agent {

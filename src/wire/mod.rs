@@ -6,6 +6,7 @@ pub mod openai;
 pub mod plain;
 pub mod signature;
 pub mod smtp;
+mod transport;
 pub mod waha;
 pub mod waha_api;
 pub mod webpush;
