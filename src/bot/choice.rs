@@ -22,6 +22,10 @@ const DEAREST: &[&str] = &["termahal", "terlengkap", "termewah"];
 const SOONEST: &[&str] = &["terdekat", "tercepat", "terawal", "soonest", "earliest", "nearest"];
 const LAST: &[&str] = &["terakhir", "last", "terbawah"];
 
+/// Words that take the only one there is, and what may stand beside them.
+const YES: &[&str] = &["iya", "ya", "mau", "boleh", "minat", "tertarik", "yes", "sure", "berminat", "kersa", "purun", "nggih", "muhun", "mangga", "itu"];
+const BESIDE: &[&str] = &["kak", "min", "bu", "pak", "saja", "deh", "dong", "yang", "saya", "sih", "oke", "please", "banget"];
+
 /// The package chosen from those listed for `month`, when the words are a choice and fit one of them only.
 pub fn of_listed<'c>(text: &str, catalog: &'c Catalog, month: Option<&str>, today: NaiveDate) -> Option<&'c Listed> {
     // "no 2": a number, no refusal
@@ -35,6 +39,12 @@ pub fn of_listed<'c>(text: &str, catalog: &'c Catalog, month: Option<&str>, toda
     }
     let shown = listed(catalog, month, today);
     let has = |list: &[&str]| said.iter().any(|word| list.contains(word));
+    if let [only] = shown.as_slice()
+        && has(YES)
+        && said.iter().all(|word| YES.contains(word) || BESIDE.contains(word))
+    {
+        return Some(only);
+    }
     if has(LAST) {
         return shown.last().copied();
     }
@@ -99,6 +109,11 @@ mod tests {
         ] {
             assert_eq!(of_listed(text, &catalog, Some("2027-01"), today).map(|listed| listed.package.code.as_str()), Some(wanted), "{text}");
         }
+        assert_eq!(listed(&catalog, Some("2027-06"), today).len(), 1, "the demo has one in June");
+        for (text, takes) in [("iya mau", true), ("boleh kak", true), ("saya minat", true), ("oke", false), ("tidak mau", false), ("iya nanti dulu", false)] {
+            assert_eq!(of_listed(text, &catalog, Some("2027-06"), today).is_some(), takes, "{text}");
+        }
+        assert!(of_listed("iya mau", &catalog, Some("2027-01"), today).is_none(), "which of them?");
         for text in [
             "2",
             "dua orang",

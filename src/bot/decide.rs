@@ -334,7 +334,7 @@ fn finish(context: &TurnContext, read: Reading, by: By, outcome: Outcome) -> Dec
         hand_over: outcome.hand_over || read.surely("ask_human"),
         decided_by: if outcome.fallback { "fallback" } else { by.who },
         rule: by.rule,
-        confidence: by.confidence.unwrap_or(confidence),
+        confidence: by.confidence.or(outcome.confidence).unwrap_or(confidence),
         language: read.lang.as_str(),
         trace: trace(context, &read, by.notes),
         prompt_version: context.prompt.as_ref().map(|release| release.version()),

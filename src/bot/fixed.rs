@@ -50,6 +50,8 @@ pub enum Fixed {
     Stop,
     /// Which package is meant?
     WhichPackage,
+    /// Wants to talk it over, or to compare, first.
+    TakesTime,
     /// Asked how things stand with what they have booked.
     OwnBooking,
     /// The account the customer names is not the agency's.
@@ -222,6 +224,11 @@ pub fn fixed(which: Fixed, lang: Language) -> &'static str {
             lang,
             "Ya, nomor itu rekening resmi kami. Sebelum transfer, mohon cocokkan juga nama pemiliknya; tim kami mendampingi di chat ini.",
             "Yes, that number is one of our official accounts. Before you transfer, please check the holder's name too; our team will help in this chat.",
+        ),
+        Fixed::TakesTime => t(
+            lang,
+            "Baik, Bapak/Ibu, silakan dibicarakan dulu. Kalau ada yang ingin ditanyakan lagi, tulis saja di chat ini.",
+            "Of course, please take your time. Whenever you have another question, write to us here.",
         ),
         Fixed::OwnBooking => t(
             lang,

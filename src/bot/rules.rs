@@ -32,6 +32,8 @@ pub struct Outcome {
     pub hand_over: bool,
     /// Nothing fitted.
     pub fallback: bool,
+    /// How sure, where the words themselves tell more than the reading.
+    pub confidence: Option<f64>,
     /// No more promotions.
     pub opt_out: bool,
     /// Package whose bundle this turn sends.
@@ -55,6 +57,7 @@ impl Outcome {
             escalation: None,
             hand_over: false,
             fallback: false,
+            confidence: None,
             opt_out: false,
             bundle: None,
             trials: Vec::new(),
@@ -96,6 +99,7 @@ pub const FIRST: &[(&str, Rule)] = &[
     ("cancel_refund", cancel_refund),
     ("negotiate", negotiate),
     ("own_booking", own_booking),
+    ("takes_time", takes_time),
     ("unknown_code", unknown_code),
     ("file_with_words", file_with_words),
 ];
@@ -277,6 +281,18 @@ fn negotiate(context: &TurnContext, read: &Reading) -> Option<Outcome> {
         let replies = fits.unwrap_or_else(|| besides(context, read)).into_iter().chain(escalate.replies).collect();
         Outcome { phase: Phase::Interest, replies, ..escalate }
     })
+}
+
+/// Longest "I will ask my husband first", in words.
+const TAKING_TIME: usize = 12;
+
+/// Somebody is to be asked, or others compared, before he decides: nothing to answer, and nobody is needed.
+fn takes_time(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    let reads_on = read.text.contains('?')
+        || TOPICS.iter().any(|(name, _)| read.surely(name))
+        || ["ask_packages", "thanks", "ask_documents", "ask_company"].iter().any(|name| read.surely(name));
+    let waits = matches!(super::objection::find(&read.text), Some("family" | "compare")) && read.text.split_whitespace().count() <= TAKING_TIME;
+    (context.met_before && waits && !reads_on).then(|| Outcome { confidence: Some(0.8), ..Outcome::say(vec![words(fixed(Fixed::TakesTime, read.lang))]) })
 }
 
 /// What somebody who has booked asks about his own: whether the visa is out, where the receipt is, that a name is wrong.
