@@ -18,7 +18,7 @@ use serde_json::Value;
 use std::path::Path;
 
 const ROUNDS: usize = 8;
-const BAGS: u64 = 3;
+const BAGS: u64 = 6;
 const NOISY_COPIES: usize = 2;
 /// Pairs of short messages written one after the other, tried a bag.
 const JOINS: usize = 8_000;
