@@ -2,7 +2,7 @@
 //! cannot be booked.
 
 use super::fixed::{Fixed, fixed};
-use super::reply::{Topic, day, lines, t};
+use super::reply::{Particular, Term, Topic, day, lines, t};
 use crate::kernel::date;
 use crate::kernel::language::Language;
 use crate::kernel::rupiah;
@@ -175,6 +175,15 @@ pub fn answer(package: &Package, topic: Topic, party: Option<i64>, catalog: &Cat
     text
 }
 
+/// What the row tells of one particular; `None`: nothing.
+pub fn particular(package: &Package, of: Particular, lang: Language) -> Option<String> {
+    let airline = package.airline.iter().filter(|_| of == Particular::Flight).map(|airline| format!("{}: {airline}", t(lang, "Maskapai", "Airline")));
+    let listed = |items: &[String], label: &str| items.iter().filter(|item| of.is_in(item)).map(|item| if label.is_empty() { item.clone() } else { format!("{label}: {item}") }).collect::<Vec<_>>();
+    let rest = [listed(&package.features, ""), listed(&package.includes, t(lang, "Sudah termasuk", "Included")), listed(&package.excludes, t(lang, "Belum termasuk", "Not included"))];
+    let lines: Vec<String> = airline.chain(rest.into_iter().flatten()).collect();
+    (!lines.is_empty()).then(|| format!("*{}* ({})\n{}", package.name, package.code, bullets(&lines)))
+}
+
 /// The answer to a question about one topic, and what to ask next.
 pub fn details(package: &Package, topic: Topic, party: Option<i64>, catalog: &Catalog, today: NaiveDate, lang: Language) -> String {
     let known = answer(package, topic, party, catalog, today, lang);
@@ -242,10 +251,16 @@ pub fn payment(package: &Package, party: Option<i64>, today: NaiveDate, lang: La
         Language::Id => format!("Pembayaran *{}* ({}):", package.name, package.code),
         Language::En => format!("Paying for *{}* ({}):", package.name, package.code),
     }];
-    lines.extend(terms(package, party, today, lang).into_iter().map(|line| format!("• {line}")));
+    lines.extend(terms(package, party, today, lang).into_iter().map(|(_, line)| format!("• {line}")));
     lines.push(String::new());
     lines.push(fixed(Fixed::Account, lang).to_owned());
     lines.join("\n")
+}
+
+/// One term, for who has heard them all; `None` where the package does not tell it.
+pub fn payment_term(package: &Package, wanted: Term, party: Option<i64>, today: NaiveDate, lang: Language) -> Option<String> {
+    let said: Vec<String> = terms(package, party, today, lang).into_iter().filter(|(term, _)| *term == wanted).map(|(_, line)| line).collect();
+    (!said.is_empty()).then(|| format!("{}\n\n{}", said.join("\n"), fixed(Fixed::PaymentAgain, lang)))
 }
 
 fn bullets(items: &[String]) -> String {
@@ -270,7 +285,7 @@ pub fn bundle(package: &Package, party: Option<i64>, catalog: &Catalog, today: N
     put(t(lang, "Keunggulan", "Highlights"), bullets(&package.features));
     put(t(lang, "Sudah termasuk", "Included"), bullets(&package.includes));
     put(t(lang, "Belum termasuk", "Not included"), bullets(&package.excludes));
-    put(t(lang, "Pembayaran", "Payment"), terms(package, party, today, lang).join("\n"));
+    put(t(lang, "Pembayaran", "Payment"), terms(package, party, today, lang).into_iter().map(|(_, line)| line).collect::<Vec<_>>().join("\n"));
     parts.push(
         if party.is_none() {
             t(lang, "Rencananya untuk berapa orang, Bapak/Ibu?", "How many people will travel?")
@@ -302,19 +317,20 @@ fn stay(package: &Package, lang: Language) -> Vec<String> {
 }
 
 /// What is known about paying, a line each; for how many, where that is known.
-fn terms(package: &Package, party: Option<i64>, today: NaiveDate, lang: Language) -> Vec<String> {
+fn terms(package: &Package, party: Option<i64>, today: NaiveDate, lang: Language) -> Vec<(Term, String)> {
     let all = |each: i64| match (party.filter(|party| *party > 1), lang) {
         (Some(party), Language::Id) => format!(" ({party} orang {})", rupiah::full(each * party)),
         (Some(party), Language::En) => format!(" ({party} people {})", rupiah::full(each * party)),
         (None, _) => String::new(),
     };
-    let mut lines = vec![format!("{}: *{}*{}", t(lang, "Harga per orang mulai", "Price per person from"), rupiah::full(package.price_idr), all(package.price_idr))];
-    lines.extend(package.dp_idr.map(|dp| format!("{}: *{}*{}", t(lang, "DP per orang", "Down payment per person"), rupiah::full(dp), all(dp))));
+    let price = format!("{}: *{}*{}", t(lang, "Harga per orang mulai", "Price per person from"), rupiah::full(package.price_idr), all(package.price_idr));
+    let mut lines = vec![(Term::Price, price)];
+    lines.extend(package.dp_idr.map(|dp| (Term::DownPayment, format!("{}: *{}*{}", t(lang, "DP per orang", "Down payment per person"), rupiah::full(dp), all(dp)))));
     if let Some(payoff) = &package.payoff_by {
         let passed = date::day(payoff).is_some_and(|day| day < today);
         let note = if passed { t(lang, " (sudah lewat; tim kami memastikan apakah masih bisa)", " (has passed; our team will tell whether it is still possible)") } else { "" };
-        lines.push(format!("{}: *{}*{note}", t(lang, "Pelunasan paling lambat", "To be paid in full by"), day(payoff, lang)));
+        lines.push((Term::Deadline, format!("{}: *{}*{note}", t(lang, "Pelunasan paling lambat", "To be paid in full by"), day(payoff, lang))));
     }
-    lines.extend(package.payment_terms.clone());
+    lines.extend(package.payment_terms.iter().map(|terms| (Term::Ways, terms.clone())));
     lines
 }

@@ -38,6 +38,8 @@ pub enum Recipe {
     Details { code: String, topic: Topic, party: Option<i64>, lang: Language },
     /// The same without a question after it: something else follows.
     Answer { code: String, topic: Topic, party: Option<i64>, lang: Language },
+    /// What the row tells of one particular: the flight, luggage, meals.
+    Particular { code: String, of: Particular, lang: Language },
     /// Open packages, of a month if one was named, and what is still to be asked.
     Offer {
         opening: Opening,
@@ -56,6 +58,9 @@ pub enum Recipe {
         code: String,
         #[serde(default)]
         party: Option<i64>,
+        /// Only this, for who has heard it all before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        part: Option<Term>,
         lang: Language,
     },
     /// Programme, hotels, what is in and out, how to pay: everything a customer who is interested gets once.
@@ -83,6 +88,74 @@ pub enum Topic {
     Schedule,
     /// Seats.
     Quota,
+}
+
+/// A particular of a journey that stands in the row among other things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Particular {
+    /// Airline, direct or not.
+    Flight,
+    /// Kilograms.
+    Luggage,
+    /// What one eats.
+    Meals,
+    /// Bus and train.
+    Transport,
+    /// Who leads.
+    Guide,
+    /// Bags, cloths, books.
+    Equipment,
+    /// Visa.
+    Visa,
+    /// Insurance.
+    Insurance,
+    /// Vaccination.
+    Vaccine,
+    /// Wheelchair.
+    Wheelchair,
+}
+
+impl Particular {
+    /// Each with the words that ask for it and stand in the row.
+    const WORDS: &[(Self, &[&str])] = &[
+        (Self::Wheelchair, &["kursi roda", "wheelchair"]),
+        (Self::Flight, &["transit", "langsung", "direct", "pesawat", "penerbangan", "maskapai", "flight", "airline"]),
+        (Self::Luggage, &["bagasi", "luggage", "baggage"]),
+        (Self::Meals, &["makan", "menu", "katering", "catering", "meal"]),
+        (Self::Transport, &["bus ", "bis ", "kereta", "train"]),
+        (Self::Guide, &["pembimbing", "muthawif", "muthowif", "ustadz", "tour leader", "guide"]),
+        (Self::Equipment, &["perlengkapan", "seragam", "ihram", "mukena", "koper", "batik"]),
+        (Self::Insurance, &["asuransi", "insurance"]),
+        (Self::Vaccine, &["vaksin", "vaccin", "meningitis", "polio"]),
+        (Self::Visa, &["visa"]),
+    ];
+
+    /// The first one a text speaks of.
+    pub fn asked(text: &str) -> Option<Self> {
+        let text = format!("{} ", text.to_lowercase());
+        Self::WORDS.iter().find(|(_, words)| words.iter().any(|word| text.contains(word))).map(|(of, _)| *of)
+    }
+
+    /// Whether a line of the row is about it.
+    pub fn is_in(self, line: &str) -> bool {
+        let line = format!("{} ", line.to_lowercase());
+        Self::WORDS.iter().any(|(of, words)| *of == self && words.iter().any(|word| line.contains(word)))
+    }
+}
+
+/// One of the terms of payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Term {
+    /// Price per person.
+    Price,
+    /// Down payment.
+    DownPayment,
+    /// By when all is paid.
+    Deadline,
+    /// In parts, by which ways: the agency's own words.
+    Ways,
 }
 
 /// How an offer begins.
@@ -163,7 +236,9 @@ impl Recipe {
                 let packages: Vec<&Package> = codes.iter().filter_map(|code| catalog.find(code)).map(|listed| &listed.package).collect();
                 (packages.len() > 1).then(|| package_text::compare(&packages, *party, catalog, today, *lang))
             }
-            Self::Payment { code, party, lang } => Some(package_text::payment(&catalog.find(code)?.package, *party, today, *lang)),
+            Self::Particular { code, of, lang } => package_text::particular(&catalog.find(code)?.package, *of, *lang),
+            Self::Payment { code, party, part: None, lang } => Some(package_text::payment(&catalog.find(code)?.package, *party, today, *lang)),
+            Self::Payment { code, party, part: Some(part), lang } => package_text::payment_term(&catalog.find(code)?.package, *part, *party, today, *lang),
             Self::Bundle { code, party, lang } => Some(package_text::bundle(&catalog.find(code)?.package, *party, catalog, today, *lang)),
             Self::Proposal { text, about, packages, party, month, lines, lang } => {
                 let ground = Ground { catalog, today, party: *party, month: month.as_deref(), lines: lines.clone() };

@@ -5,7 +5,7 @@ use super::code::Scan;
 use super::fixed::{Fixed, company as company_text, did_you_mean, fixed};
 use super::guard;
 use super::reading::Reading;
-use super::reply::{Opening, Recipe, Topic};
+use super::reply::{Opening, Recipe, Term, Topic};
 use super::wish::{self, Wish};
 use super::wording::{Media, Side, Wording};
 use crate::chat::escalation::Reason;
@@ -254,10 +254,49 @@ fn payment_intent(context: &TurnContext, read: &Reading) -> Option<Outcome> {
     let package = read.about(context).and_then(|code| context.catalog.find(code)).map(|listed| &listed.package);
     let knows = package.filter(|package| !paid && read.asks("ask_payment") && (package.dp_idr.is_some() || package.payoff_by.is_some()));
     let replies = match knows {
-        Some(package) => vec![live(&Recipe::Payment { code: package.code.clone(), party: read.party_size, lang: read.lang }, context)],
+        Some(_) if again && mentions(&read.last_text, ACCOUNT) => vec![words(fixed(Fixed::Account, read.lang))],
+        Some(package) => {
+            let part = TERMS.iter().find(|(_, names)| again && mentions(&read.last_text, names)).map(|(term, _)| *term);
+            let told = live(&Recipe::Payment { code: package.code.clone(), party: read.party_size, part, lang: read.lang }, context);
+            // who has heard it all, and asks for nothing that the row tells
+            if told.text.is_none() || again && part.is_none() { escalate.replies } else { vec![told] }
+        }
         None => escalate.replies,
     };
     Some(Outcome { phase: Phase::Booking, replies: besides(context, read).into_iter().chain(replies).collect(), ..escalate })
+}
+
+/// Where to pay to.
+const ACCOUNT: &[&str] = &["rekening", "norek", "rek", "account", "akun", "va", "qris", "bank"];
+/// Words that ask for one term of payment.
+const TERMS: &[(Term, &[&str])] = &[
+    (Term::Deadline, &["lunas", "pelunasan", "melunasi", "terakhir", "batas", "deadline", "lambat", "jatuh", "tempo", "latest"]),
+    (
+        Term::Ways,
+        &[
+            "cicil",
+            "dicicil",
+            "cicilan",
+            "nyicil",
+            "mencicil",
+            "angsur",
+            "angsuran",
+            "diangsur",
+            "ansuran",
+            "bertahap",
+            "termin",
+            "installment",
+            "installments",
+            "instalment",
+            "instalments",
+        ],
+    ),
+    (Term::DownPayment, &["dp", "uang", "muka", "deposit", "panjer", "down"]),
+];
+
+/// Whether any of the words is said.
+fn mentions(text: &str, names: &[&str]) -> bool {
+    super::understand::words::read(text).words.iter().any(|word| names.contains(&word.text.strip_suffix("nya").unwrap_or(&word.text)))
 }
 
 /// Answers to what was asked about the package beside something graver, from its row.
@@ -499,7 +538,9 @@ fn wish(context: &TurnContext, read: &Reading) -> Option<Outcome> {
         return None;
     }
     let opening = if context.met_before { Opening::Noted } else { Opening::Welcome };
-    (!looked_for_what.is_empty()).then(|| Outcome::say(offer(context, read, opening)))
+    // what is looked for stands in the words, however odd the rest of them
+    let confidence = (read.confidence() < 0.8).then_some(0.8);
+    (!looked_for_what.is_empty()).then(|| Outcome { confidence, ..Outcome::say(offer(context, read, opening)) })
 }
 
 /// A package was chosen from the list, or named, and nothing asked about it: its card.

@@ -25,6 +25,9 @@ pub struct Wish {
     /// Less than the package talked about costs, rupiah: "ada yang lebih murah?".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub below_idr: Option<i64>,
+    /// Days the journey is to last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days: Option<i64>,
     /// City to leave from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub city: Option<String>,
@@ -64,7 +67,7 @@ impl Wish {
         });
         let compares = has(&read, &["lebih", "cheaper", "less"]) && order == Some(Order::Cheapest);
         let leaves = has(&read, &["berangkat", "keberangkatan", "start", "depart", "departure", "departing", "embarkasi", "bandara", "terbang", "flight", "langsung", "direct"]);
-        Self { budget_idr: said, below_idr: cheaper_than.filter(|_| compares), city: entities.city.clone().filter(|_| leaves), order }
+        Self { budget_idr: said, below_idr: cheaper_than.filter(|_| compares), days: days(&read), city: entities.city.clone().filter(|_| leaves), order }
     }
 
     /// Nothing in particular is looked for.
@@ -119,6 +122,19 @@ impl Wish {
                         &format!("There is no package up to {most} per person. The nearest ones:"),
                     )
                     .to_owned(),
+                ));
+            }
+        }
+        if let Some(days) = self.days {
+            if found.iter().any(|listed| listed.package.days == days) {
+                found.retain(|listed| listed.package.days == days);
+                heads.push((false, t(lang, &format!("Paket {days} hari:"), &format!("Packages of {days} days:")).to_owned()));
+            } else {
+                found.sort_by_key(|listed| (listed.package.days - days).abs());
+                found.truncate(RANKED);
+                heads.push((
+                    true,
+                    t(lang, &format!("Belum ada paket {days} hari. Yang paling mendekati:"), &format!("There is no package of {days} days. The nearest ones:")).to_owned(),
                 ));
             }
         }
@@ -188,6 +204,18 @@ impl Order {
 
 fn has(read: &Read, list: &[&str]) -> bool {
     read.words.iter().any(|word| !word.denied && list.contains(&word.text.as_str()))
+}
+
+/// Days a journey may last.
+const JOURNEY_DAYS: std::ops::RangeInclusive<i64> = 5..=45;
+
+/// `yang 12 hari`, `12 days`; not in so many days, nor so many days ago.
+fn days(read: &Read) -> Option<i64> {
+    let text = |at: usize| read.words.get(at).map_or("", |word| word.text.as_str());
+    let at = (1..read.words.len()).find(|at| matches!(text(*at), "hari" | "harian" | "days" | "day" | "dinten") && !read.words[at - 1].denied)?;
+    let days = text(at - 1).parse().ok().filter(|days| JOURNEY_DAYS.contains(days))?;
+    let of_time = |word: &str| matches!(word, "lagi" | "lalu" | "kemarin" | "sebelum" | "setelah" | "dalam" | "in" | "ago" | "before" | "kerja" | "sesudah" | "bayar" | "transfer");
+    (!of_time(text(at + 1)) && (at < 2 || !of_time(text(at - 2)))).then_some(days)
 }
 
 fn order(read: &Read) -> Option<Order> {
@@ -304,6 +332,16 @@ mod tests {
         assert_eq!(wish("budget kami 120 juta berempat", Some(4)).budget_idr, Some(30_000_000), "told for all of them");
         assert_eq!(wish("ada yang berangkat dari surabaya?", None).city.as_deref(), Some("Surabaya"));
         assert_eq!(wish("saya tinggal di surabaya", None).city, None, "where one lives is no wish");
+        for (text, days) in [
+            ("yang 12 hari ada?", Some(12)),
+            ("any package of 10 days?", Some(10)),
+            ("3 hari lagi", None),
+            ("15 hari lagi saya transfer", None),
+            ("dalam 7 hari", None),
+            ("bukan 12 hari", None),
+        ] {
+            assert_eq!(wish(text, None).days, days, "{text}");
+        }
     }
 
     #[test]
@@ -318,6 +356,10 @@ mod tests {
         assert!(hotels.windows(2).all(|pair| pair[0].package.hotel_makkah_m <= pair[1].package.hotel_makkah_m));
         let (all, head) = picked(Wish { city: Some("Wamena".into()), ..Wish::default() });
         assert!(head.contains("Belum ada") && all.len() == catalog.open(today()).count(), "{head}");
+        let (twelve, head) = picked(Wish { days: Some(12), ..Wish::default() });
+        assert!(twelve.iter().all(|listed| listed.package.days == 12) && head == "Paket 12 hari:", "{head}");
+        let (nearest, head) = picked(Wish { days: Some(30), ..Wish::default() });
+        assert!(head.starts_with("Belum ada paket 30 hari") && nearest[0].package.days >= nearest[1].package.days, "{head}");
         assert!(Wish::default().pick(&catalog, None, today(), Language::Id).is_none());
     }
 

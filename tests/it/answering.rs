@@ -1,6 +1,6 @@
 //! What customers hear: codes, near misses, packages that are gone, slots, people.
 
-use crate::support::Kafilah;
+use crate::support::{Kafilah, run};
 use serde_json::json;
 use std::time::Duration;
 
@@ -349,4 +349,30 @@ fn what_a_customer_means_is_followed_while_a_person_has_the_chat() {
         app.export("contacts").iter().filter(|row| !row["opted_out_at"].as_str().unwrap_or("").is_empty()).count() == 2
     });
     assert_eq!(app.waha.delivered().len(), 4);
+}
+
+#[test]
+fn who_asks_again_about_paying_hears_only_what_he_asks() {
+    let app = Kafilah::start();
+    let terms = json!([{"code": "UMR_APR_2030_HEMAT", "name": "Umroh April 2030 Hemat", "price_idr": 27000000, "departs": "2030-04-08", "days": 9, "quota": 45,
+        "dp_idr": 5000000, "payoff_by": "2030-02-22", "payment_terms": "Sisanya boleh dicicil."}]);
+    let file = app.dir.path().join("terms.json");
+    std::fs::write(&file, terms.to_string()).unwrap();
+    let made = run(&app.store(), &["import", "packages", file.to_str().unwrap()], "");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let mut heard = 0;
+    let mut say = |id: &str, text: &str| {
+        app.customer_writes("6281200000001", id, text);
+        heard += 1;
+        app.wait_delivered(heard).last().cloned().unwrap()
+    };
+    say("P1", "UMR_APR_2030_HEMAT");
+    let all = say("P2", "cara bayarnya gimana kak");
+    assert!(["5.000.000", "22 Februari 2030", "dicicil"].iter().all(|part| all.contains(part)), "{all}");
+    let dp = say("P3", "DP nya berapa");
+    assert!(dp.contains("5.000.000") && !dp.contains("22 Februari"), "{dp}");
+    let last = say("P4", "pelunasan paling lambat kapan");
+    assert!(last.contains("22 Februari 2030") && !last.contains("5.000.000"), "{last}");
+    let account = say("P5", "nomor rekeningnya berapa");
+    assert!(account.contains("rekening resmi") && !account.contains("22 Februari"), "{account}");
 }
