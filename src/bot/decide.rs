@@ -7,8 +7,8 @@ use super::flow::{self, Place, Stepped};
 use super::guard::{self, Breach};
 use super::proposal::{self, Proposal};
 use super::reading::{GUESS, Reading};
-use super::reply::{Particular, Recipe};
-use super::rules::{FIRST, Outcome, THEN, first, general, live, words};
+use super::reply::Recipe;
+use super::rules::{FIRST, Outcome, THEN, first, general, own_row, words};
 use super::understand::{Understanding, tongue};
 use super::{Answer, Asked, Question, Step, TurnContext, objection, promise};
 use crate::chat::escalation::Reason;
@@ -244,8 +244,7 @@ fn said_from(context: &TurnContext, read: Reading, hit: Hit) -> Step {
     let notes = Map::from_iter([("faq".to_owned(), json!(hit.faq.key)), ("likeness".to_owned(), json!((hit.score * 100.0).round() / 100.0))]);
     let by = By { who: "faq", rule: "faq", confidence: Some((0.35 + hit.score * 0.65).min(0.99)), faq_id: Some(hit.faq.id), notes, place: None };
     // what the package's own row tells of it comes before what holds for all
-    let own = read.about(context).zip(Particular::asked(&read.last_text)).map(|(code, of)| live(&Recipe::Particular { code: code.to_owned(), of, lang: read.lang }, context));
-    let own = own.filter(|reply| reply.text.is_some());
+    let own = read.about(context).and_then(|code| own_row(context, &read, code));
     done(context, read, by, Outcome::say(own.into_iter().chain([words(&text)]).collect()))
 }
 

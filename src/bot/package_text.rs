@@ -178,8 +178,11 @@ pub fn answer(package: &Package, topic: Topic, party: Option<i64>, catalog: &Cat
 /// What the row tells of one particular; `None`: nothing.
 pub fn particular(package: &Package, of: Particular, lang: Language) -> Option<String> {
     let airline = package.airline.iter().filter(|_| of == Particular::Flight).map(|airline| format!("{}: {airline}", t(lang, "Maskapai", "Airline")));
-    let listed = |items: &[String], label: &str| items.iter().filter(|item| of.is_in(item)).map(|item| if label.is_empty() { item.clone() } else { format!("{label}: {item}") }).collect::<Vec<_>>();
-    let rest = [listed(&package.features, ""), listed(&package.includes, t(lang, "Sudah termasuk", "Included")), listed(&package.excludes, t(lang, "Belum termasuk", "Not included"))];
+    let listed = |items: &[String], label: &str| {
+        items.iter().filter(|item| of.is_in(item)).map(|item| if label.is_empty() { item.clone() } else { format!("{label}: {item}") }).collect::<Vec<_>>()
+    };
+    let included: Vec<String> = package.includes.iter().filter(|item| !package.features.contains(item)).cloned().collect(); // said once
+    let rest = [listed(&package.features, ""), listed(&included, t(lang, "Sudah termasuk", "Included")), listed(&package.excludes, t(lang, "Belum termasuk", "Not included"))];
     let lines: Vec<String> = airline.chain(rest.into_iter().flatten()).collect();
     (!lines.is_empty()).then(|| format!("*{}* ({})\n{}", package.name, package.code, bullets(&lines)))
 }
@@ -333,4 +336,28 @@ fn terms(package: &Package, party: Option<i64>, today: NaiveDate, lang: Language
     }
     lines.extend(package.payment_terms.iter().map(|terms| (Term::Ways, terms.clone())));
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn one_particular_is_told_from_the_row() {
+        let row = json!({"code": "UMR_JAN_2027_HEMAT", "name": "Januari", "price_idr": 25_900_000, "departs": "2027-01-14", "days": 10, "airline": "Rimal Airways",
+            "features": ["Makan 3 kali sehari"], "includes": ["Makan 3 kali sehari", "Visa umroh dan asuransi perjalanan"], "excludes": ["Kelebihan bagasi"]});
+        let package = Package::from_json(None, &row).unwrap();
+        for (asked, told) in [
+            ("transit ga kak", Some("• Maskapai: Rimal Airways")),
+            ("visanya udah termasuk?", Some("• Sudah termasuk: Visa umroh dan asuransi perjalanan")),
+            ("makannya gimana", Some("• Makan 3 kali sehari")),
+            ("bagasi berapa kilo", Some("• Belum termasuk: Kelebihan bagasi")),
+            ("naik kereta cepat?", None),
+            ("hotelnya dekat?", None),
+        ] {
+            let text = Particular::asked(asked).and_then(|of| particular(&package, of, Language::Id));
+            assert_eq!(text.map(|text| text.lines().skip(1).collect::<Vec<_>>().join("\n")).as_deref(), told, "{asked}");
+        }
+    }
 }

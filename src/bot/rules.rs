@@ -5,7 +5,7 @@ use super::code::Scan;
 use super::fixed::{Fixed, company as company_text, did_you_mean, fixed};
 use super::guard;
 use super::reading::Reading;
-use super::reply::{Opening, Recipe, Term, Topic};
+use super::reply::{Opening, Particular, Recipe, Term, Topic};
 use super::wish::{self, Wish};
 use super::wording::{Media, Side, Wording};
 use crate::chat::escalation::Reason;
@@ -432,11 +432,22 @@ fn package_question(context: &TurnContext, read: &Reading) -> Option<Outcome> {
     }
     let details = topics.iter().any(|topic| matches!(topic, Topic::Facilities | Topic::Hotel | Topic::Itinerary));
     let sent_before = context.conversation.bundle_code.as_deref() == Some(code);
+    // one thing is asked for: it comes first, and is all that is told to who has had the bundle
+    let own = topics.contains(&Topic::Facilities).then(|| own_row(context, read, code)).flatten();
     if details && !sent_before && listed.package.availability(context.today) == Availability::Open {
-        return Some(Outcome { phase: Phase::Interest, bundle: Some(code.to_owned()), package: read.named.clone(), ..Outcome::say(bundle(context, read, listed, &topics)) });
+        return Some(Outcome {
+            phase: Phase::Interest,
+            bundle: Some(code.to_owned()),
+            package: read.named.clone(),
+            ..Outcome::say(own.into_iter().chain(bundle(context, read, listed, &topics)).collect())
+        });
     }
     let mut replies = Vec::new();
     for topic in topics {
+        if let (Topic::Facilities, Some(own)) = (topic, &own) {
+            replies.push(own.clone());
+            continue;
+        }
         replies.push(live(&Recipe::Details { code: code.to_owned(), topic, party: read.party_size, lang: read.lang }, context));
         let file_kind = match topic {
             Topic::Itinerary => "itinerary",
@@ -451,6 +462,12 @@ fn package_question(context: &TurnContext, read: &Reading) -> Option<Outcome> {
 
 /// Everything about a package, once: answers to what else was asked, brochure, programme, where the hotels are, then the
 /// whole of it in words.
+/// What the package's row tells of the one particular a message asks for.
+pub fn own_row(context: &TurnContext, read: &Reading, code: &str) -> Option<Reply> {
+    let of = Particular::asked(&read.last_text)?;
+    Some(live(&Recipe::Particular { code: code.to_owned(), of, lang: read.lang }, context)).filter(|reply| reply.text.is_some())
+}
+
 fn bundle(context: &TurnContext, read: &Reading, listed: &Listed, topics: &[Topic]) -> Vec<Reply> {
     let code = &listed.package.code;
     let aside = topics.iter().filter(|topic| matches!(topic, Topic::Price | Topic::Schedule | Topic::Quota));
