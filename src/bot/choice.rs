@@ -23,11 +23,13 @@ const SOONEST: &[&str] = &["terdekat", "tercepat", "terawal", "soonest", "earlie
 const LAST: &[&str] = &["terakhir", "last", "terbawah"];
 
 /// Words that take the only one there is, and what may stand beside them.
-const YES: &[&str] = &["iya", "ya", "mau", "boleh", "minat", "tertarik", "yes", "sure", "berminat", "kersa", "purun", "nggih", "muhun", "mangga", "itu"];
+const YES: &[&str] = &["iya", "ya", "mau", "boleh", "minat", "tertarik", "yes", "sure", "berminat", "kersa", "purun", "nggih", "muhun", "mangga"];
 const BESIDE: &[&str] = &["kak", "min", "bu", "pak", "saja", "deh", "dong", "yang", "saya", "sih", "oke", "please", "banget"];
 
+/// `shown_last`: the list is what the bot said last, so that a mere yes takes the only one.
+///
 /// The package chosen from those listed for `month`, when the words are a choice and fit one of them only.
-pub fn of_listed<'c>(text: &str, catalog: &'c Catalog, month: Option<&str>, today: NaiveDate) -> Option<&'c Listed> {
+pub fn of_listed<'c>(text: &str, catalog: &'c Catalog, month: Option<&str>, shown_last: bool, today: NaiveDate) -> Option<&'c Listed> {
     // "no 2": a number, no refusal
     let spoken: Vec<&str> = text.split_whitespace().collect();
     let is_number = |at: usize| spoken.get(at).is_some_and(|word| word.starts_with(|c: char| c.is_ascii_digit()));
@@ -39,7 +41,7 @@ pub fn of_listed<'c>(text: &str, catalog: &'c Catalog, month: Option<&str>, toda
     }
     let shown = listed(catalog, month, today);
     let has = |list: &[&str]| said.iter().any(|word| list.contains(word));
-    if let [only] = shown.as_slice()
+    if let ([only], true) = (shown.as_slice(), shown_last)
         && has(YES)
         && said.iter().all(|word| YES.contains(word) || BESIDE.contains(word))
     {
@@ -107,13 +109,14 @@ mod tests {
             ("vip", "UMR_JAN_2027_VIP"),
             ("yang hemat aja", "UMR_JAN_2027_HEMAT"),
         ] {
-            assert_eq!(of_listed(text, &catalog, Some("2027-01"), today).map(|listed| listed.package.code.as_str()), Some(wanted), "{text}");
+            assert_eq!(of_listed(text, &catalog, Some("2027-01"), true, today).map(|listed| listed.package.code.as_str()), Some(wanted), "{text}");
         }
         assert_eq!(listed(&catalog, Some("2027-06"), today).len(), 1, "the demo has one in June");
         for (text, takes) in [("iya mau", true), ("boleh kak", true), ("saya minat", true), ("oke", false), ("tidak mau", false), ("iya nanti dulu", false)] {
-            assert_eq!(of_listed(text, &catalog, Some("2027-06"), today).is_some(), takes, "{text}");
+            assert_eq!(of_listed(text, &catalog, Some("2027-06"), true, today).is_some(), takes, "{text}");
         }
-        assert!(of_listed("iya mau", &catalog, Some("2027-01"), today).is_none(), "which of them?");
+        assert!(of_listed("iya mau", &catalog, Some("2027-01"), true, today).is_none(), "which of them?");
+        assert!(of_listed("iya mau", &catalog, Some("2027-06"), false, today).is_none(), "something else was said last");
         for text in [
             "2",
             "dua orang",
@@ -124,7 +127,7 @@ mod tests {
             "ada yang lebih murah",
             "paket paling murah berapa?",
         ] {
-            assert!(of_listed(text, &catalog, Some("2027-01"), today).is_none(), "{text}");
+            assert!(of_listed(text, &catalog, Some("2027-01"), true, today).is_none(), "{text}");
         }
     }
 }

@@ -457,6 +457,7 @@ mod tests {
             conversation: Conversation { id: 1, contact_id: 1, channel_id: 1, chat_id: "6281@c.us".into(), last_in_id: Some(9), ..Conversation::default() },
             heard: texts.iter().enumerate().map(|(at, text)| Heard { id: at as i64 + 1, kind: "text".into(), text: Some((*text).to_owned()), extra: None }).collect(),
             met_before: false,
+            list_shown: false,
             catalog: Arc::new(Catalog { generation: 1, packages }),
             today: "2026-11-20".parse().unwrap(),
             agency: "Safar Amanah Wisata".into(),

@@ -45,6 +45,8 @@ pub struct TurnContext {
     pub heard: Vec<Heard>,
     /// The bot has answered here before.
     pub met_before: bool,
+    /// Its last answer was a list of packages to choose from.
+    pub list_shown: bool,
     /// Packages and their files.
     pub catalog: Arc<Catalog>,
     /// Calendar day for the agency.

@@ -175,11 +175,11 @@ pub fn answer(package: &Package, topic: Topic, party: Option<i64>, catalog: &Cat
     text
 }
 
-/// What the row tells of one particular; `None`: nothing.
-pub fn particular(package: &Package, of: Particular, lang: Language) -> Option<String> {
-    let airline = package.airline.iter().filter(|_| of == Particular::Flight).map(|airline| format!("{}: {airline}", t(lang, "Maskapai", "Airline")));
+/// What the row tells of some particulars; `None`: nothing.
+pub fn particulars(package: &Package, of: &[Particular], lang: Language) -> Option<String> {
+    let airline = package.airline.iter().filter(|_| of.contains(&Particular::Flight)).map(|airline| format!("{}: {airline}", t(lang, "Maskapai", "Airline")));
     let listed = |items: &[String], label: &str| {
-        items.iter().filter(|item| of.is_in(item)).map(|item| if label.is_empty() { item.clone() } else { format!("{label}: {item}") }).collect::<Vec<_>>()
+        items.iter().filter(|item| of.iter().any(|of| of.is_in(item))).map(|item| if label.is_empty() { item.clone() } else { format!("{label}: {item}") }).collect::<Vec<_>>()
     };
     let included: Vec<String> = package.includes.iter().filter(|item| !package.features.contains(item)).cloned().collect(); // said once
     let rest = [listed(&package.features, ""), listed(&included, t(lang, "Sudah termasuk", "Included")), listed(&package.excludes, t(lang, "Belum termasuk", "Not included"))];
@@ -260,9 +260,9 @@ pub fn payment(package: &Package, party: Option<i64>, today: NaiveDate, lang: La
     lines.join("\n")
 }
 
-/// One term, for who has heard them all; `None` where the package does not tell it.
-pub fn payment_term(package: &Package, wanted: Term, party: Option<i64>, today: NaiveDate, lang: Language) -> Option<String> {
-    let said: Vec<String> = terms(package, party, today, lang).into_iter().filter(|(term, _)| *term == wanted).map(|(_, line)| line).collect();
+/// Some of the terms, for who has heard them all; `None` where the package tells none of them.
+pub fn payment_terms(package: &Package, wanted: &[Term], party: Option<i64>, today: NaiveDate, lang: Language) -> Option<String> {
+    let said: Vec<String> = terms(package, party, today, lang).into_iter().filter(|(term, _)| wanted.contains(term)).map(|(_, line)| line).collect();
     (!said.is_empty()).then(|| format!("{}\n\n{}", said.join("\n"), fixed(Fixed::PaymentAgain, lang)))
 }
 
@@ -346,17 +346,20 @@ mod tests {
     #[test]
     fn one_particular_is_told_from_the_row() {
         let row = json!({"code": "UMR_JAN_2027_HEMAT", "name": "Januari", "price_idr": 25_900_000, "departs": "2027-01-14", "days": 10, "airline": "Rimal Airways",
-            "features": ["Makan 3 kali sehari"], "includes": ["Makan 3 kali sehari", "Visa umroh dan asuransi perjalanan"], "excludes": ["Kelebihan bagasi"]});
+            "features": ["Makan 3 kali sehari"], "includes": ["Makan 3 kali sehari", "Visa umroh dan asuransi perjalanan"], "excludes": ["Kelebihan bagasi", "Vaksin meningitis"]});
         let package = Package::from_json(None, &row).unwrap();
         for (asked, told) in [
             ("transit ga kak", Some("• Maskapai: Rimal Airways")),
             ("visanya udah termasuk?", Some("• Sudah termasuk: Visa umroh dan asuransi perjalanan")),
             ("makannya gimana", Some("• Makan 3 kali sehari")),
             ("bagasi berapa kilo", Some("• Belum termasuk: Kelebihan bagasi")),
+            ("visa dan vaksin termasuk?", Some("• Sudah termasuk: Visa umroh dan asuransi perjalanan\n• Belum termasuk: Vaksin meningitis")),
+            ("di pesawat dapat makan ga", Some("• Makan 3 kali sehari")),
+            ("menurut kakak gimana", None),
             ("naik kereta cepat?", None),
             ("hotelnya dekat?", None),
         ] {
-            let text = Particular::asked(asked).and_then(|of| particular(&package, of, Language::Id));
+            let text = particulars(&package, &Particular::asked(asked), Language::Id);
             assert_eq!(text.map(|text| text.lines().skip(1).collect::<Vec<_>>().join("\n")).as_deref(), told, "{asked}");
         }
     }

@@ -58,7 +58,7 @@ impl Reading {
             Some((message.id, code::scan(&words.join("\n"), &context.catalog), ad.clone()))
         });
         let named = if scan.code.is_some() { None } else { context.catalog.named(&text, context.today).map(|listed| listed.package.code.clone()) };
-        let just_asked = context.met_before && context.conversation.package_code.is_none();
+        let just_asked = context.met_before && context.conversation.package_code.is_none() && context.conversation.by_bot;
         let about = scan.code.is_some() || named.is_some() || context.conversation.package_code.is_some();
         let mut understood = understand::understand(&text, scan != Scan::default(), about, just_asked, context.today);
         context.lessons.correct(&text, &mut understood);
@@ -68,7 +68,9 @@ impl Reading {
         }
         let month = understood.entities.month.clone().or_else(|| context.conversation.month.clone());
         let last = said.last().copied().unwrap_or("");
-        let chosen = (just_asked && scan == Scan::default() && named.is_none()).then(|| choice::of_listed(last, &context.catalog, month.as_deref(), context.today)).flatten();
+        let chosen = (just_asked && scan == Scan::default() && named.is_none())
+            .then(|| choice::of_listed(last, &context.catalog, month.as_deref(), context.list_shown, context.today))
+            .flatten();
         let by_name = just_asked && named.is_some() && last.split_whitespace().count() <= SLOTS;
         if chosen.is_some() || by_name {
             understood.choose();

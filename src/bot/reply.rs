@@ -38,8 +38,8 @@ pub enum Recipe {
     Details { code: String, topic: Topic, party: Option<i64>, lang: Language },
     /// The same without a question after it: something else follows.
     Answer { code: String, topic: Topic, party: Option<i64>, lang: Language },
-    /// What the row tells of one particular: the flight, luggage, meals.
-    Particular { code: String, of: Particular, lang: Language },
+    /// What the row tells of particulars: the flight, luggage, meals.
+    Particular { code: String, of: Vec<Particular>, lang: Language },
     /// Open packages, of a month if one was named, and what is still to be asked.
     Offer {
         opening: Opening,
@@ -58,9 +58,9 @@ pub enum Recipe {
         code: String,
         #[serde(default)]
         party: Option<i64>,
-        /// Only this, for who has heard it all before.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        part: Option<Term>,
+        /// Only these, for who has heard it all before.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        parts: Vec<Term>,
         lang: Language,
     },
     /// Programme, hotels, what is in and out, how to pay: everything a customer who is interested gets once.
@@ -119,29 +119,41 @@ pub enum Particular {
 impl Particular {
     /// Each with the words that ask for it and stand in the row.
     const WORDS: &[(Self, &[&str])] = &[
+        (Self::Flight, &["transit", "direct", "pesawat", "penerbangan", "maskapai", "flight", "airline"]),
         (Self::Wheelchair, &["kursi roda", "wheelchair"]),
-        (Self::Flight, &["transit", "langsung", "direct", "pesawat", "penerbangan", "maskapai", "flight", "airline"]),
         (Self::Luggage, &["bagasi", "luggage", "baggage"]),
-        (Self::Meals, &["makan", "menu", "katering", "catering", "meal"]),
-        (Self::Transport, &["bus ", "bis ", "kereta", "train"]),
+        (Self::Meals, &["makan", "makanan", "menu", "katering", "catering", "meal", "meals"]),
+        (Self::Transport, &["bus", "bis", "kereta", "train"]),
         (Self::Guide, &["pembimbing", "muthawif", "muthowif", "ustadz", "tour leader", "guide"]),
         (Self::Equipment, &["perlengkapan", "seragam", "ihram", "mukena", "koper", "batik"]),
         (Self::Insurance, &["asuransi", "insurance"]),
-        (Self::Vaccine, &["vaksin", "vaccin", "meningitis", "polio"]),
+        (Self::Vaccine, &["vaksin", "vaksinasi", "vaccine", "meningitis", "polio"]),
         (Self::Visa, &["visa"]),
     ];
 
-    /// The first one a text speaks of.
-    pub fn asked(text: &str) -> Option<Self> {
-        let text = format!("{} ", text.to_lowercase());
-        Self::WORDS.iter().find(|(_, words)| words.iter().any(|word| text.contains(word))).map(|(of, _)| *of)
+    /// Those a text speaks of. The aeroplane is only where something else happens, when something else is named.
+    pub fn asked(text: &str) -> Vec<Self> {
+        let mut asked: Vec<Self> = Self::WORDS.iter().filter(|(_, words)| speaks(text, words)).map(|(of, _)| *of).collect();
+        if asked.len() > 1 {
+            asked.retain(|of| *of != Self::Flight);
+        }
+        asked
     }
 
     /// Whether a line of the row is about it.
     pub fn is_in(self, line: &str) -> bool {
-        let line = format!("{} ", line.to_lowercase());
-        Self::WORDS.iter().any(|(of, words)| *of == self && words.iter().any(|word| line.contains(word)))
+        Self::WORDS.iter().any(|(of, words)| *of == self && speaks(line, words))
     }
+}
+
+/// Whether one of the words, which may be two in a row, is said; `-nya` belongs to the word before it.
+fn speaks(text: &str, words: &[&str]) -> bool {
+    let lower = text.to_lowercase();
+    let said: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(|word| word.strip_suffix("nya").unwrap_or(word)).collect();
+    words.iter().any(|word| match word.split_once(' ') {
+        Some((first, second)) => said.windows(2).any(|pair| pair == [first, second]),
+        None => said.contains(word),
+    })
 }
 
 /// One of the terms of payment.
@@ -236,9 +248,9 @@ impl Recipe {
                 let packages: Vec<&Package> = codes.iter().filter_map(|code| catalog.find(code)).map(|listed| &listed.package).collect();
                 (packages.len() > 1).then(|| package_text::compare(&packages, *party, catalog, today, *lang))
             }
-            Self::Particular { code, of, lang } => package_text::particular(&catalog.find(code)?.package, *of, *lang),
-            Self::Payment { code, party, part: None, lang } => Some(package_text::payment(&catalog.find(code)?.package, *party, today, *lang)),
-            Self::Payment { code, party, part: Some(part), lang } => package_text::payment_term(&catalog.find(code)?.package, *part, *party, today, *lang),
+            Self::Particular { code, of, lang } => package_text::particulars(&catalog.find(code)?.package, of, *lang),
+            Self::Payment { code, party, parts, lang } if parts.is_empty() => Some(package_text::payment(&catalog.find(code)?.package, *party, today, *lang)),
+            Self::Payment { code, party, parts, lang } => package_text::payment_terms(&catalog.find(code)?.package, parts, *party, today, *lang),
             Self::Bundle { code, party, lang } => Some(package_text::bundle(&catalog.find(code)?.package, *party, catalog, today, *lang)),
             Self::Proposal { text, about, packages, party, month, lines, lang } => {
                 let ground = Ground { catalog, today, party: *party, month: month.as_deref(), lines: lines.clone() };

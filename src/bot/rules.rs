@@ -254,12 +254,15 @@ fn payment_intent(context: &TurnContext, read: &Reading) -> Option<Outcome> {
     let package = read.about(context).and_then(|code| context.catalog.find(code)).map(|listed| &listed.package);
     let knows = package.filter(|package| !paid && read.asks("ask_payment") && (package.dp_idr.is_some() || package.payoff_by.is_some()));
     let replies = match knows {
-        Some(_) if again && mentions(&read.last_text, ACCOUNT) => vec![words(fixed(Fixed::Account, read.lang))],
         Some(package) => {
-            let part = TERMS.iter().find(|(_, names)| again && mentions(&read.last_text, names)).map(|(term, _)| *term);
-            let told = live(&Recipe::Payment { code: package.code.clone(), party: read.party_size, part, lang: read.lang }, context);
-            // who has heard it all, and asks for nothing that the row tells
-            if told.text.is_none() || again && part.is_none() { escalate.replies } else { vec![told] }
+            let parts: Vec<Term> = TERMS.iter().filter(|(_, names)| again && mentions(&read.last_text, names)).map(|(term, _)| *term).collect();
+            let told = live(&Recipe::Payment { code: package.code.clone(), party: read.party_size, parts: parts.clone(), lang: read.lang }, context);
+            match again {
+                true if parts.is_empty() && mentions(&read.last_text, ACCOUNT) => vec![words(fixed(Fixed::Account, read.lang))],
+                // who has heard it all, and asks for nothing that the row tells
+                true if parts.is_empty() || told.text.is_none() => escalate.replies,
+                _ => vec![told],
+            }
         }
         None => escalate.replies,
     };
@@ -267,7 +270,7 @@ fn payment_intent(context: &TurnContext, read: &Reading) -> Option<Outcome> {
 }
 
 /// Where to pay to.
-const ACCOUNT: &[&str] = &["rekening", "norek", "rek", "account", "akun", "va", "qris", "bank"];
+const ACCOUNT: &[&str] = &["rekening", "norek", "rek", "account", "akun", "va", "qris"];
 /// Words that ask for one term of payment.
 const TERMS: &[(Term, &[&str])] = &[
     (Term::Deadline, &["lunas", "pelunasan", "melunasi", "terakhir", "batas", "deadline", "lambat", "jatuh", "tempo", "latest"]),
@@ -291,7 +294,7 @@ const TERMS: &[(Term, &[&str])] = &[
             "instalments",
         ],
     ),
-    (Term::DownPayment, &["dp", "uang", "muka", "deposit", "panjer", "down"]),
+    (Term::DownPayment, &["dp", "muka", "deposit", "panjer"]),
 ];
 
 /// Whether any of the words is said.
@@ -327,67 +330,27 @@ const TAKING_TIME: usize = 12;
 
 /// Somebody is to be asked, or others compared, before he decides: nothing to answer, and nobody is needed.
 fn takes_time(context: &TurnContext, read: &Reading) -> Option<Outcome> {
-    let reads_on = read.text.contains('?')
-        || TOPICS.iter().any(|(name, _)| read.surely(name))
-        || ["ask_packages", "thanks", "ask_documents", "ask_company"].iter().any(|name| read.surely(name));
-    let waits = matches!(super::objection::find(&read.text), Some("family" | "compare")) && read.text.split_whitespace().count() <= TAKING_TIME;
+    let asks = TOPICS.iter().any(|(name, _)| read.asks(name)) || ["ask_packages", "thanks", "ask_documents", "ask_company"].iter().any(|name| read.surely(name));
+    let reads_on = read.text.contains('?') || asks || read.slots_said || mentions(&read.text, &["untuk", "ikut", "biaya", "harga", "berapa"]);
+    let later = mentions(
+        &read.text,
+        &["dulu", "nanti", "first", "bicara", "bicarakan", "rembuk", "rembug", "diskusi", "runding", "musyawarah", "discuss", "bandingkan", "compare", "sek", "heula"],
+    );
+    let waits = later && matches!(super::objection::find(&read.text), Some("family" | "compare")) && read.text.split_whitespace().count() <= TAKING_TIME;
     (context.met_before && waits && !reads_on).then(|| Outcome { confidence: Some(0.8), ..Outcome::say(vec![words(fixed(Fixed::TakesTime, read.lang))]) })
 }
 
 /// What somebody who has booked asks about his own: whether the visa is out, where the receipt is, that a name is wrong.
-const OWN: &[&str] = &[
-    "visa",
-    "tiket",
-    "ticket",
-    "paspor",
-    "passport",
-    "koper",
-    "seragam",
-    "kwitansi",
-    "kuitansi",
-    "receipt",
-    "invoice",
-    "voucher",
-    "sertifikat",
-    "certificate",
-    "dokumen",
-    "berkas",
-    "mukena",
-    "perlengkapan",
-    "siskopatuh",
-];
-/// What has become of it.
-const STANDS: &[&str] = &[
-    "terbit",
-    "jadi",
-    "keluar",
-    "dikirim",
-    "dikirimi",
-    "sampai",
-    "diproses",
-    "proses",
-    "selesai",
-    "salah",
-    "diambil",
-    "ambil",
-    "dibagikan",
-    "dibagi",
-    "ready",
-    "issued",
-    "sent",
-    "done",
-    "status",
-    "kirim",
-    "kapan",
-    "mana",
-    "when",
-    "where",
-    "rampung",
-    "dadi",
-    "metu",
-    "kaluar",
-    "siap",
-];
+const OWN: &[&str] = &["visa", "tiket", "ticket", "paspor", "passport", "koper", "seragam", "voucher", "sertifikat", "certificate", "dokumen", "berkas", "siskopatuh"];
+/// What has become of it, and what tells that this is asked.
+const STANDS: &[&str] = &["terbit", "jadi", "keluar", "dikirim", "diproses", "selesai", "ready", "issued", "sent", "approved", "rampung", "dadi", "metu", "kaluar"];
+const SO_FAR: &[&str] = &["sudah", "belum", "already", "yet", "wis", "wes", "durung", "dereng", "sampun", "atos", "acan", "tos"];
+const RECEIPTS: &[&str] = &["kwitansi", "kuitansi", "receipt", "invoice"];
+const WANTED: &[&str] = &["mana", "kapan", "kirim", "dikirim", "kirimi", "minta", "belum", "send", "where", "when"];
+const GIVEN: &[&str] = &["koper", "seragam", "perlengkapan", "mukena"];
+const GIVING: &[&str] = &["dibagikan", "dibagi", "diambil", "dikirim", "pembagian", "pengambilan"];
+/// Questions that anybody may ask.
+const COMMON: &[&str] = &["termasuk", "included", "apa", "berapa", "bikin", "buat", "pembuatan", "syarat", "masa", "berlaku", "requirements", "valid", "biaya", "bisa"];
 
 /// The state of a booking is in nobody's row: a person looks.
 fn own_booking(context: &TurnContext, read: &Reading) -> Option<Outcome> {
@@ -396,8 +359,9 @@ fn own_booking(context: &TurnContext, read: &Reading) -> Option<Outcome> {
     }
     let words = super::understand::words::read(&read.text).words;
     let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.text.strip_suffix("nya").unwrap_or(&word.text)));
-    let own = has(OWN) && has(STANDS) && !has(&["syarat", "masa", "berlaku", "requirements", "valid"]);
-    own.then(|| Outcome::escalate(Fixed::OwnBooking, read, Reason::ComplexQuestion))
+    let stands = has(OWN) && has(STANDS) && has(SO_FAR);
+    let own = stands || (has(RECEIPTS) && has(WANTED)) || (has(GIVEN) && has(GIVING)) || (has(&["tiket", "ticket", "visa", "paspor"]) && has(&["salah", "keliru", "wrong"]));
+    (own && !has(COMMON)).then(|| Outcome::escalate(Fixed::OwnBooking, read, Reason::ComplexQuestion))
 }
 
 /// Intents that ask about a package, and what answers them.
@@ -464,7 +428,7 @@ fn package_question(context: &TurnContext, read: &Reading) -> Option<Outcome> {
 /// whole of it in words.
 /// What the package's row tells of the one particular a message asks for.
 pub fn own_row(context: &TurnContext, read: &Reading, code: &str) -> Option<Reply> {
-    let of = Particular::asked(&read.last_text)?;
+    let of = Particular::asked(&read.last_text);
     Some(live(&Recipe::Particular { code: code.to_owned(), of, lang: read.lang }, context)).filter(|reply| reply.text.is_some())
 }
 

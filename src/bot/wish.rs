@@ -215,7 +215,12 @@ fn days(read: &Read) -> Option<i64> {
     let at = (1..read.words.len()).find(|at| matches!(text(*at), "hari" | "harian" | "days" | "day" | "dinten") && !read.words[at - 1].denied)?;
     let days = text(at - 1).parse().ok().filter(|days| JOURNEY_DAYS.contains(days))?;
     let of_time = |word: &str| matches!(word, "lagi" | "lalu" | "kemarin" | "sebelum" | "setelah" | "dalam" | "in" | "ago" | "before" | "kerja" | "sesudah" | "bayar" | "transfer");
-    (!of_time(text(at + 1)) && (at < 2 || !of_time(text(at - 2)))).then_some(days)
+    const AFTER: &[&str] = &["apa", "terakhir", "pertama", "senin", "selasa", "rabu", "kamis", "jumat", "jum'at", "sabtu", "minggu", "ahad", "raya"];
+    const BEFORE: &[&str] = &["tanggal", "tgl", "jam", "pukul", "umur"];
+    const PART: &[&str] = &["madinah", "makkah", "mekah", "mekkah", "hotel", "manasik", "visa", "umur", "lunas", "pelunasan", "ramadhan", "ramadan", "nginap", "menginap"];
+    let other = of_time(text(at + 1)) || AFTER.contains(&text(at + 1)) || (at >= 2 && (of_time(text(at - 2)) || BEFORE.contains(&text(at - 2))));
+    let of_a_part = read.words.iter().any(|word| PART.contains(&word.text.strip_suffix("nya").unwrap_or(&word.text)));
+    (!other && !of_a_part).then_some(days)
 }
 
 fn order(read: &Read) -> Option<Order> {
@@ -339,6 +344,10 @@ mod tests {
             ("15 hari lagi saya transfer", None),
             ("dalam 7 hari", None),
             ("bukan 12 hari", None),
+            ("berangkatnya tanggal 8 hari apa", None),
+            ("tanggal 10 hari kamis bisa", None),
+            ("di madinah 5 hari ya", None),
+            ("10 hari terakhir ramadhan", None),
         ] {
             assert_eq!(wish(text, None).days, days, "{text}");
         }

@@ -188,8 +188,8 @@ pub const MOST_QUIET_WINDOWS: i64 = 6;
 /// `quiet_ms`: the bot waits that long for more; `None`: no turn of the bot (switched off, or nothing to answer).
 pub fn received(tx: &Tx<'_>, conversation: &Conversation, message_id: i64, at: i64, quiet_ms: Option<i64>) -> Result<(), StoreError> {
     let by_bot = conversation.by_bot;
-    // while a person has the chat the bot only listens, and has no reason to wait for more
-    let due = quiet_ms.map(|quiet| if by_bot { quiet } else { 0 }).map(|quiet| {
+    // while a person has the chat the bot listens, to what belongs together as when it answers
+    let due = quiet_ms.map(|quiet| {
         // from the first unanswered message a turn waits six windows at the most
         let first_due = conversation.turn_due_at.unwrap_or(tx.process_ms + quiet);
         (tx.process_ms + quiet).min(first_due + quiet * MOST_QUIET_WINDOWS)

@@ -13,14 +13,15 @@ use serde_json::json;
 /// `who` none: somebody writes from the phone. `reason`: taken, phone_reply, assigned, dealt.
 pub fn to_person(tx: &Tx<'_>, conversation: &Conversation, who: Option<&Holder>, reason: &str) -> Result<(), StoreError> {
     let to = who.map_or("user", |who| who.actor.as_str());
-    outbox::cancel_bot_rows(tx, conversation.id, "person_took_over")?;
+    let unsaid = outbox::cancel_bot_rows(tx, conversation.id, "person_took_over")? > 0;
     if conversation.by_bot {
         row(tx, conversation, "bot", to, reason)?;
     }
     tx.execute(
         "UPDATE conversation SET handler = 'user', handler_at = ?2, held_by = ifnull(held_by, ?3), assignee_id = CASE WHEN held_by IS NULL THEN ?4 ELSE assignee_id END,
-           turn_due_at = CASE WHEN turn_due_at IS NOT NULL THEN ?5 END, resolved_at = NULL, snoozed_until_at = NULL WHERE id = ?1",
-        (conversation.id, tx.now_ms, who.map(|who| &who.actor), who.and_then(|who| who.user_id), tx.process_ms),
+           turn_due_at = CASE WHEN turn_due_at IS NOT NULL THEN ?5 END, suggested_code = NULL, flow_place = NULL,
+           waiting_since_at = CASE WHEN turn_due_at IS NOT NULL OR ?6 THEN ifnull(waiting_since_at, ?2) ELSE waiting_since_at END, resolved_at = NULL, snoozed_until_at = NULL WHERE id = ?1",
+        (conversation.id, tx.now_ms, who.map(|who| &who.actor), who.and_then(|who| who.user_id), tx.process_ms, unsaid),
     )?;
     tx.wake_turns(); // what was not heard yet is heard now, without an answer
     let held_by = assignment::holder(tx, conversation.id)?;
@@ -28,14 +29,15 @@ pub fn to_person(tx: &Tx<'_>, conversation: &Conversation, who: Option<&Holder>,
     tx.emit("conversation.updated", Some(conversation.id), json!({"handler": "user", "held_by": held_by, "assignee": name}))
 }
 
-/// Gives a conversation back to the bot. `due`: unanswered messages get their turn at once.
+/// Gives a conversation back to the bot, which answers what comes from then on; what waits for its turn with it still has it.
 pub fn to_bot(tx: &Tx<'_>, id: i64, actor: &str, reason: &str) -> Result<bool, StoreError> {
     let Some(conversation) = conversation::find(tx, id)? else { return Ok(false) };
     if !conversation.by_bot {
         row(tx, &conversation, actor, "bot", reason)?;
     }
     tx.execute(
-        "UPDATE conversation SET handler = 'bot', handler_at = ?2, assignee_id = NULL, held_by = NULL, pinned_at = NULL, late_told_at = NULL, waiting_since_at = NULL, low_confidence = 0, turn_due_at = NULL, answered_id = ifnull(last_in_id, answered_id) WHERE id = ?1",
+        "UPDATE conversation SET handler = 'bot', handler_at = ?2, assignee_id = NULL, held_by = NULL, pinned_at = NULL, late_told_at = NULL, waiting_since_at = NULL, low_confidence = 0,
+           turn_due_at = CASE handler WHEN 'bot' THEN turn_due_at END, answered_id = CASE handler WHEN 'bot' THEN answered_id ELSE ifnull(last_in_id, answered_id) END WHERE id = ?1",
         (id, tx.now_ms),
     )?;
     super::escalation::resolve(tx, id, actor)?;

@@ -106,16 +106,33 @@ pub fn set_aside(tx: &Tx<'_>, seen: &Conversation, away_ms: i64) -> Result<(), S
     Ok(())
 }
 
-/// Whether the bot has ever answered here, and how often since `since_ms`.
-pub fn replies(connection: &Connection, conversation_id: i64, since_ms: i64) -> Result<(bool, i64), StoreError> {
-    let mut last = connection.prepare_cached("SELECT at FROM turn WHERE conversation_id = ?1 ORDER BY id DESC LIMIT 1")?;
-    let last: Option<i64> = last.query_row([conversation_id], |row| row.get(0)).optional()?;
-    let Some(last) = last else { return Ok((false, 0)) };
+/// What the bot has said in a conversation so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Before {
+    /// It has answered before.
+    pub met: bool,
+    /// How often of late.
+    pub lately: i64,
+    /// Its last answer was a list of packages to choose from.
+    pub listed: bool,
+}
+
+/// Rules whose answer is a list of packages.
+const LISTING: &[&str] = &["welcome", "wish", "preferences", "question_without_package"];
+
+/// Whether the bot has ever answered here, how often since `since_ms`, and with what at last.
+pub fn replies(connection: &Connection, conversation_id: i64, since_ms: i64) -> Result<Before, StoreError> {
+    let mut last = connection.prepare_cached("SELECT at, rule, escalation FROM turn WHERE conversation_id = ?1 ORDER BY id DESC LIMIT 1")?;
+    let last: Option<(i64, bool)> = last
+        .query_row([conversation_id], |row| Ok((row.get(0)?, LISTING.contains(&row.get_ref(1)?.as_str().unwrap_or("")) && row.get_ref(2)? == rusqlite::types::ValueRef::Null)))
+        .optional()?;
+    let Some((last, listed)) = last else { return Ok(Before::default()) };
+    let before = Before { met: true, lately: 0, listed };
     if last < since_ms {
-        return Ok((true, 0));
+        return Ok(before);
     }
     let mut count = connection.prepare_cached("SELECT count(*) FROM (SELECT at FROM turn WHERE conversation_id = ?1 ORDER BY id DESC LIMIT 1000) WHERE at >= ?2")?;
-    Ok((true, count.query_row((conversation_id, since_ms), |row| row.get(0))?))
+    Ok(Before { lately: count.query_row((conversation_id, since_ms), |row| row.get(0))?, ..before })
 }
 
 /// A code met in the customer's words or in the ad he came from.
@@ -258,16 +275,27 @@ pub fn given_up(conversation: &Conversation, heard: &[Heard], decision: &Decisio
     })
 }
 
-/// Writes a decision made from `seen`. `false`: a newer message came meanwhile, nothing was written and the turn stays due.
-pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decision, delivery: Delivery, generation: i64, confidence_floor: f64) -> Result<bool, StoreError> {
-    let Some(now) = conversation::find(tx, seen.id)? else { return Ok(false) };
+/// What became of a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// The bot has answered.
+    Said,
+    /// A person has the chat: what was meant is written down, nothing is said.
+    Heard,
+    /// A newer message came meanwhile: nothing was written and the turn stays due.
+    Stale,
+}
+
+/// Writes a decision made from `seen`.
+pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decision, delivery: Delivery, generation: i64, confidence_floor: f64) -> Result<Applied, StoreError> {
+    let Some(now) = conversation::find(tx, seen.id)? else { return Ok(Applied::Stale) };
     if now.last_in_id != seen.last_in_id || now.answered_id != seen.answered_id {
-        return Ok(false);
+        return Ok(Applied::Stale);
     }
     let to_id = seen.last_in_id.unwrap_or(seen.answered_id);
     if !now.by_bot {
         listen(tx, &now, heard, decision)?;
-        return Ok(true);
+        return Ok(Applied::Heard);
     }
     let unsure = decision.confidence < confidence_floor;
     let low = if unsure { now.low_confidence + 1 } else { 0 };
@@ -387,7 +415,7 @@ pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decis
     if decision.hand_over {
         silence(tx, &now, "escalation")?;
     }
-    Ok(true)
+    Ok(Applied::Said)
 }
 
 /// What the customer's words change whoever answers them: phase, lead, promises, objections, no more messages.
@@ -403,7 +431,8 @@ fn follow(tx: &Tx<'_>, now: &Conversation, heard: &[Heard], decision: &Decision,
         objection::hear(tx, now.id, last_heard, turn_id, kind, now.phase.as_str())?;
     }
     phase::advance(tx, now.id, now.phase, decision.phase, decision.trigger_message_id.or(now.last_in_id), decision.rule, "bot")?;
-    if decision.payment_intent {
+    // who is listened to is reported once; every message of his would be an alert
+    if decision.payment_intent && (turn_id.is_some() || now.phase < Phase::Booking) {
         let report = lead::Report {
             conversation_id: Some(now.id),
             phase: decision.phase,
@@ -431,7 +460,9 @@ fn listen(tx: &Tx<'_>, now: &Conversation, heard: &[Heard], decision: &Decision)
     .execute((now.id, &decision.package_code, decision.party_size, &decision.month, &first, &last))?;
     follow(tx, now, heard, decision, first, None)?;
     let urgent = decision.escalation.as_ref().filter(|(reason, _)| matches!(reason, Reason::PaymentIntent | Reason::Complaint));
-    if let (Some((reason, question)), true) = (urgent, now.waiting_since_at.is_some()) {
+    if let (Some((reason, question)), true) = (urgent, now.waiting_since_at.is_some())
+        && !escalation::open(tx, now.id)?.iter().any(|(open, ..)| open == reason.as_str())
+    {
         escalation::raise(tx, now.id, None, heard.last().map(|message| message.id), *reason, question)?;
     }
     Ok(())
@@ -491,8 +522,9 @@ pub fn stop(tx: &Tx<'_>, conversation_id: i64, reason: Reason, question: &str) -
     if conversation.by_bot {
         let lang = Language::parse(conversation.language.as_deref().unwrap_or("id"));
         outbox::say(tx, &conversation, Author::Bot, fixed(Fixed::Human, lang), Priority::Reply)?;
+        silence(tx, &conversation, "escalation")?;
     }
-    silence(tx, &conversation, "escalation")
+    Ok(())
 }
 
 /// Who keeps writing is answered at the latest after this, ms: an answer that is ready then is not taken back any more.

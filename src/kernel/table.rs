@@ -46,6 +46,23 @@ fn column(written: &str) -> String {
     CALLED.iter().find(|(_, also)| also.contains(&name.as_str())).map_or(name, |(ours, _)| (*ours).to_owned())
 }
 
+/// What the columns are called in the program. Of two that mean the same the first holds, of numbers the one for WhatsApp;
+/// the others keep the name they are written by, so that whoever reads the table can tell that they were left out.
+fn columns(written: &[String]) -> Vec<String> {
+    let mut names: Vec<String> = written.iter().map(|name| column(name)).collect();
+    let is_chat = |at: &usize| written[*at].to_lowercase().split(|c: char| !c.is_alphanumeric()).any(|word| matches!(word, "wa" | "whatsapp"));
+    for at in 0..names.len() {
+        let same: Vec<usize> = (0..names.len()).filter(|other| names[*other] == names[at]).collect();
+        if same.len() > 1 {
+            let kept = same.iter().copied().find(is_chat).unwrap_or(same[0]);
+            for other in same.into_iter().filter(|other| *other != kept) {
+                names[other] = format!("{} ({})", written[other].trim().to_lowercase().replace(' ', "_"), other + 1);
+            }
+        }
+    }
+    names
+}
+
 /// Rows with their line numbers (header = 1); empty cells are left out.
 pub fn read(whole: &str) -> Result<Vec<(usize, Map<String, Value>)>, String> {
     // the reader would take the rest of the file as one cell and say nothing
@@ -55,7 +72,8 @@ pub fn read(whole: &str) -> Result<Vec<(usize, Map<String, Value>)>, String> {
     let first = whole.lines().next().unwrap_or("");
     let comma = if first.matches(';').count() > first.matches(',').count() { b';' } else { b',' };
     let mut reader = csv::ReaderBuilder::new().delimiter(comma).flexible(true).trim(csv::Trim::All).from_reader(whole.as_bytes());
-    let names: Vec<String> = reader.headers().map_err(|error| format!("the CSV is broken: {error}"))?.iter().map(column).collect();
+    let names: Vec<String> = reader.headers().map_err(|error| format!("the CSV is broken: {error}"))?.iter().map(str::to_owned).collect();
+    let names = columns(&names);
     let mut rows = Vec::new();
     for record in reader.records() {
         let record = record.map_err(|error| format!("the CSV is broken: {error}"))?;
@@ -80,5 +98,18 @@ pub fn words(row: &Map<String, Value>, name: &str) -> Option<String> {
         Value::String(words) => Some(words.trim().to_owned()).filter(|words| !words.is_empty()),
         Value::Number(n) => Some(n.to_string()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_known_by_their_usual_names() {
+        let named = |head: &str| columns(&head.split(',').map(str::to_owned).collect::<Vec<_>>());
+        assert_eq!(named("Nama Lengkap,No. HP,Alamat"), ["name", "phone", "address"]);
+        assert_eq!(named("Nama,No HP,No WA"), ["name", "no_hp_(2)", "phone"].map(|name| name.replace("_(", " (")));
+        assert_eq!(named("phone,nomor,harga"), ["phone", "nomor (2)", "price_idr"]);
     }
 }

@@ -8,7 +8,7 @@ use crate::chat::conversation::{self, Conversation};
 use crate::chat::faq::{self, Faq};
 use crate::chat::phase::Phase;
 use crate::chat::prompt::{BLOCKS, Release};
-use crate::chat::turn::{self, Decision, Heard};
+use crate::chat::turn::{self, Before, Decision, Heard};
 use crate::db::setting::SecretKey;
 use crate::db::{StoreError, migrations, writer};
 use crate::kernel::clock::Clock;
@@ -213,7 +213,8 @@ pub fn run(app: &App, since_ms: i64, limit: usize, draft: &Draft, ask_model: boo
         let heard = app.store.read_blocking(|connection| past.heard(connection))?;
         let met_before = nth > 0;
         nth += 1;
-        let context = app.store.read_blocking(|connection| turns::context(app, connection, &known, state.clone(), heard.clone(), met_before))?;
+        let context =
+            app.store.read_blocking(|connection| turns::context(app, connection, &known, state.clone(), heard.clone(), Before { met: met_before, ..Before::default() }))?;
         // what would be asked without the draft was asked then: its recorded words stand for it
         let now = present.context(context.clone(), places[0].clone(), false);
         let (was, _) = present.decide(app, &now, false)?;

@@ -8,7 +8,7 @@ use crate::bot::{self, Answer, Asked, Question, Step, TurnContext, proposal};
 use crate::chat::conversation::{self, Conversation};
 use crate::chat::escalation::Reason;
 use crate::chat::knowledge::Knowledge;
-use crate::chat::turn::{self, Decision, Delivery, Heard};
+use crate::chat::turn::{self, Before, Decision, Delivery, Heard};
 use crate::chat::{faq, satisfaction};
 use crate::db::StoreError;
 use crate::db::setting::Settings;
@@ -64,6 +64,7 @@ enum Prepared {
     },
     Nothing {
         id: i64,
+        seen: Option<i64>,
     },
 }
 
@@ -98,8 +99,9 @@ fn round(app: &Arc<App>) -> Result<usize, StoreError> {
                 Prepared::Asks { context, .. } => turn::set_aside(tx, &context.conversation, away_ms),
                 Prepared::TooMany { id } => turn::stop(tx, *id, Reason::TooManyReplies, ""),
                 Prepared::Broke { id } => turn::broke(tx, *id, "panic", RETRY_MS),
-                Prepared::Nothing { id } => {
-                    tx.execute("UPDATE conversation SET turn_due_at = NULL, answered_id = ifnull(last_in_id, answered_id) WHERE id = ?1", [id])?;
+                Prepared::Nothing { id, seen } => {
+                    // a message that came since then is not heard yet
+                    tx.execute("UPDATE conversation SET turn_due_at = NULL, answered_id = ifnull(last_in_id, answered_id) WHERE id = ?1 AND last_in_id IS ?2", (id, seen))?;
                     Ok(())
                 }
             });
@@ -119,16 +121,16 @@ fn round(app: &Arc<App>) -> Result<usize, StoreError> {
 }
 
 fn prepare(app: &App, connection: &Connection, known: &Known, id: i64, now_ms: i64, limit: i64) -> Result<Prepared, StoreError> {
-    let Some(conversation) = conversation::find(connection, id)? else { return Ok(Prepared::Nothing { id }) };
+    let Some(conversation) = conversation::find(connection, id)? else { return Ok(Prepared::Nothing { id, seen: None }) };
     let heard: Vec<Heard> = turn::heard(connection, &conversation)?;
     if heard.is_empty() {
-        return Ok(Prepared::Nothing { id });
+        return Ok(Prepared::Nothing { id, seen: conversation.last_in_id });
     }
-    let (met_before, lately) = turn::replies(connection, id, now_ms - 3_600_000)?;
-    if lately >= limit && conversation.by_bot {
+    let before = turn::replies(connection, id, now_ms - 3_600_000)?;
+    if before.lately >= limit && conversation.by_bot {
         return Ok(Prepared::TooMany { id });
     }
-    let context = context(app, connection, known, conversation, heard, met_before)?;
+    let context = context(app, connection, known, conversation, heard, before)?;
     match catch_unwind(AssertUnwindSafe(|| from_here(connection, &context, bot::decide(&context)))) {
         Ok(Ok(Step::Done(decision))) => Ok(Prepared::Decided { context: Box::new(context), decision }),
         Ok(Ok(Step::Ask(Question::Model(lines), asked))) => Ok(Prepared::Asks { context: Box::new(context), lines, asked }),
@@ -266,9 +268,11 @@ impl Known {
 }
 
 /// What a decision about `heard` may look at.
-pub fn context(app: &App, connection: &Connection, known: &Known, conversation: Conversation, heard: Vec<Heard>, met_before: bool) -> Result<TurnContext, StoreError> {
+pub fn context(app: &App, connection: &Connection, known: &Known, conversation: Conversation, heard: Vec<Heard>, before: Before) -> Result<TurnContext, StoreError> {
     let settings = app.settings();
     let now_ms = app.now_ms();
+    // what the bot asked before is not what a person's customer answers
+    let conversation = if conversation.by_bot { conversation } else { Conversation { suggested_code: None, flow_place: None, rating_about: None, ..conversation } };
     let may_ask = conversation.by_bot && model::may_ask(connection, &settings, conversation.id, now_ms)?;
     let earlier = match may_ask {
         true => turn::earlier(connection, &conversation, &heard, proposal::EARLIER)?,
@@ -289,7 +293,8 @@ pub fn context(app: &App, connection: &Connection, known: &Known, conversation: 
         website: settings.text("server.public_url").to_owned(),
         conversation,
         heard,
-        met_before,
+        met_before: before.met,
+        list_shown: before.listed,
         catalog: Arc::clone(&known.catalog),
         today: settings.day_of(now_ms),
         agency: settings.text("agency.name").to_owned(),

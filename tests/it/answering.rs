@@ -376,3 +376,19 @@ fn who_asks_again_about_paying_hears_only_what_he_asks() {
     let account = say("P5", "nomor rekeningnya berapa");
     assert!(account.contains("rekening resmi") && !account.contains("22 Februari"), "{account}");
 }
+
+#[test]
+fn words_that_wait_when_a_chat_changes_hands_are_not_lost() {
+    let app = Kafilah::start_with(&[("bot.quiet_ms", "1500")]);
+    app.customer_writes("6281200000001", "W1", "halo");
+    app.wait_delivered(1);
+    app.customer_writes("6281200000001", "W2", "saya kecewa sekali, petugasnya kasar, saya mau komplain");
+    assert_eq!(app.api("POST", "/api/conversations/conv_1/claim", Some(json!({}))).0, 200);
+    app.wait("the complaint", SOON, |app| app.export("escalations").iter().any(|row| row["reason"] == "complaint"));
+    assert!(app.api("GET", "/api/conversations/conv_1", None).1["waiting_since"].is_string(), "the customer waits for the person");
+    assert_eq!(app.waha.delivered().len(), 1, "the bot says nothing");
+    // given to the bot, which has it already: what waits for its turn is answered
+    app.customer_writes("6281200000002", "W3", "UMR_APR_2030_HEMAT");
+    assert_eq!(app.api("POST", "/api/conversations/conv_2/release", None).0, 200);
+    assert!(app.wait_delivered(2)[1].contains("27.000.000"));
+}

@@ -11,7 +11,7 @@ use crate::chat::inbound::{self, Inbound, Party};
 use crate::chat::inbox::Scope;
 use crate::chat::intake::{self, Receipt, Rules};
 use crate::chat::phase::Phase;
-use crate::chat::turn::{self, Decision, Delivery, Heard};
+use crate::chat::turn::{self, Applied, Before, Decision, Delivery, Heard};
 use crate::kernel::ids;
 use crate::kernel::phone::Phone;
 use crate::people::identity;
@@ -84,7 +84,7 @@ async fn dry_run(app: Arc<App>, body: Body, phone: Option<Phone>) -> Result<Json
                 conversation.package_code.clone_from(&body.context_code);
             }
             let heard = vec![Heard { id: 0, kind: "text".into(), text: Some(body.message), extra: None }];
-            let context = turns::context(&reading, connection, &Known::at(&reading, connection)?, conversation, heard, met_before)?;
+            let context = turns::context(&reading, connection, &Known::at(&reading, connection)?, conversation, heard, Before { met: met_before, ..Before::default() })?;
             Ok((context, body.conversation_id))
         })
         .await?;
@@ -151,25 +151,24 @@ async fn answered(app: Arc<App>, id: i64) -> Result<Json<Value>, ApiError> {
             .read(move |connection| -> Result<_, ApiError> {
                 let Some(conversation) = conversation::find(connection, id)? else { return Ok(None) };
                 let heard = turn::heard(connection, &conversation)?;
-                let (met_before, _) = turn::replies(connection, id, 0)?;
-                Ok(Some(turns::context(&reading, connection, &Known::at(&reading, connection)?, conversation, heard, met_before)?))
+                let before = turn::replies(connection, id, 0)?;
+                Ok(Some(turns::context(&reading, connection, &Known::at(&reading, connection)?, conversation, heard, before)?))
             })
             .await?;
         let context = context.ok_or_else(|| ApiError::not_found("the conversation"))?;
         let by_bot = context.conversation.by_bot;
         let (context, decision) = turns::decided(&app, context, Some(id)).await?;
         let floor = app.settings().decimal("bot.confidence_floor");
-        if !by_bot {
-            let told = silent(&decision, &context.conversation);
-            app.store.write(move |tx| turn::apply(tx, &context.conversation, &context.heard, &decision, Delivery::Caller, context.catalog.generation, floor)).await?;
-            return Ok(Json(told));
-        }
+        let told = silent(&decision, &context.conversation);
         // what is written is what the caller is told
-        let decision = turn::given_up(&context.conversation, &context.heard, &decision, floor).unwrap_or(decision);
+        let given_up = if by_bot { turn::given_up(&context.conversation, &context.heard, &decision, floor) } else { None };
+        let decision = given_up.unwrap_or(decision);
         let apply = (context, decision.clone());
         let done = app.store.write(move |tx| turn::apply(tx, &apply.0.conversation, &apply.0.heard, &apply.1, Delivery::Caller, apply.0.catalog.generation, floor)).await?;
-        if done {
-            return Ok(Json(answer(&app, &decision, Some(format!("conv_{id}")))));
+        match done {
+            Applied::Said => return Ok(Json(answer(&app, &decision, Some(format!("conv_{id}"))))),
+            Applied::Heard => return Ok(Json(told)), // also when a person took the chat while the bot thought
+            Applied::Stale => {}
         }
     }
     Err(ApiError::new(503, "busy", "more messages kept arriving in this conversation; try again"))

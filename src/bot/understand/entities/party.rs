@@ -196,7 +196,8 @@ pub(super) fn size(words: &[Word], bare: bool) -> Option<i64> {
     let mut at = 0;
     while at < words.len() {
         // "dua belas orang, termasuk tiga balita": who is included is counted already
-        if sum > 1 && matches!(text(at), "termasuk" | "including" | "includes" | "incl" | "kalebet" | "kaasup") {
+        let includes = matches!(text(at), "termasuk" | "including" | "includes" | "incl" | "kalebet" | "kaasup");
+        if sum > 1 && includes && (whole(words, at + 1).is_some() || companion(words, at + 1).is_some() || SELF.contains(&text(at + 1))) {
             break;
         }
         // "tadinya berenam, jadi berlima": the later one holds
@@ -247,7 +248,7 @@ pub(super) fn size(words: &[Word], bare: bool) -> Option<i64> {
             if counted || reversed || seats || group || we_are {
                 sum += n;
                 at = if counted || seats { next + 1 } else { next };
-                parts.push(Part { n, next: at, whole: !matches!(text(next), "dewasa" | "adult" | "adults") });
+                parts.push(Part { n, next: at, whole: ![text(next), text(at)].iter().any(|word| matches!(*word, "dewasa" | "adult" | "adults")) });
                 // "two adults and a toddler"
                 if matches!(text(at), "and" | "dan" | "plus") && matches!(text(at + 1), "a" | "an" | "seorang") && CHILDREN.contains(&text(at + 2)) {
                     sum += 1;
@@ -297,10 +298,12 @@ struct Part {
 /// 3 anak`. Two or more must follow, and they must come to that number, with or without the one who writes.
 fn told_apart(words: &[Word], parts: &[Part]) -> Option<i64> {
     let (first, rest) = parts.split_first()?;
-    if !first.whole || first.n < 3 || rest.is_empty() {
+    let text = |at: usize| words.get(at).map_or("", |word| word.text.as_str());
+    // "3 orang plus 2 anak 1 bayi" adds
+    let adds = WITH.contains(&text(first.next)) || matches!(text(first.next), "tambah" | "+" | "nambah");
+    if !first.whole || first.n < 3 || rest.is_empty() || adds {
         return None;
     }
-    let text = |at: usize| words.get(at).map_or("", |word| word.text.as_str());
     let is_counted = |at: usize| at > first.next && whole(words, at - 1).is_some();
     let named: Vec<usize> = (first.next..words.len()).filter(|at| COMPANIONS.iter().any(|(name, _)| *name == text(*at)) && !is_counted(*at)).collect();
     let counted: i64 = rest.iter().map(|part| part.n).sum();
