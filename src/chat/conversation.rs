@@ -7,6 +7,7 @@ use crate::db::{StoreError, column_value};
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// The state a decision and the store need to know.
@@ -141,6 +142,29 @@ pub fn find(connection: &Connection, id: i64) -> Result<Option<Conversation>, St
         Some((_, Some(into))) => Ok(query.query_row([into], from_row).optional()?),
         found => Ok(found.map(|(conversation, _)| conversation)),
     }
+}
+
+/// The conversation as it is now: `seen` itself, when nothing that writing a turn looks at has changed since it was read.
+pub fn again<'s>(connection: &Connection, seen: &'s Conversation) -> Result<Option<Cow<'s, Conversation>>, StoreError> {
+    let mut same = connection.prepare_cached(
+        "SELECT 1 FROM conversation WHERE id = ?1 AND last_in_id IS ?2 AND answered_id = ?3 AND handler = ?4 AND phase = ?5 AND low_confidence = ?6 AND flow_place IS ?7
+           AND first_code IS ?8 AND package_code IS ?9 AND contact_id = ?10 AND waiting_since_at IS ?11 AND merged_into IS NULL",
+    )?;
+    let handler = if seen.by_bot { "bot" } else { "user" };
+    let is_same = same.exists(rusqlite::params![
+        seen.id,
+        seen.last_in_id,
+        seen.answered_id,
+        handler,
+        seen.phase.as_str(),
+        seen.low_confidence,
+        seen.flow_place,
+        seen.first_code,
+        seen.package_code,
+        seen.contact_id,
+        seen.waiting_since_at
+    ])?;
+    if is_same { Ok(Some(Cow::Borrowed(seen))) } else { Ok(find(connection, seen.id)?.map(Cow::Owned)) }
 }
 
 /// `conv_12` → 12.

@@ -288,7 +288,7 @@ pub enum Applied {
 
 /// Writes a decision made from `seen`.
 pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decision, delivery: Delivery, generation: i64, confidence_floor: f64) -> Result<Applied, StoreError> {
-    let Some(now) = conversation::find(tx, seen.id)? else { return Ok(Applied::Stale) };
+    let Some(now) = conversation::again(tx, seen)? else { return Ok(Applied::Stale) };
     if now.last_in_id != seen.last_in_id || now.answered_id != seen.answered_id {
         return Ok(Applied::Stale);
     }

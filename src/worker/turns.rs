@@ -126,7 +126,8 @@ fn prepare(app: &App, connection: &Connection, known: &Known, id: i64, now_ms: i
     if heard.is_empty() {
         return Ok(Prepared::Nothing { id, seen: conversation.last_in_id });
     }
-    let before = turn::replies(connection, id, now_ms - 3_600_000)?;
+    // nothing was answered yet: nothing to look for
+    let before = if conversation.answered_id == 0 { Before::default() } else { turn::replies(connection, id, now_ms - 3_600_000)? };
     if before.lately >= limit && conversation.by_bot {
         return Ok(Prepared::TooMany { id });
     }
