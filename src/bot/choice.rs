@@ -26,9 +26,9 @@ const LAST: &[&str] = &["terakhir", "last", "terbawah"];
 const YES: &[&str] = &["iya", "ya", "mau", "boleh", "minat", "tertarik", "yes", "sure", "berminat", "kersa", "purun", "nggih", "muhun", "mangga"];
 const BESIDE: &[&str] = &["kak", "min", "bu", "pak", "saja", "deh", "dong", "yang", "saya", "sih", "oke", "please", "banget"];
 
-/// `shown_last`: the list is what the bot said last, so that a mere yes takes the only one.
-///
 /// The package chosen from those listed for `month`, when the words are a choice and fit one of them only.
+///
+/// `shown_last`: the list is what the bot said last, so that a mere yes takes the only one.
 pub fn of_listed<'c>(text: &str, catalog: &'c Catalog, month: Option<&str>, shown_last: bool, today: NaiveDate) -> Option<&'c Listed> {
     // "no 2": a number, no refusal
     let spoken: Vec<&str> = text.split_whitespace().collect();

@@ -97,8 +97,13 @@ impl TurnContext {
 
     /// A published text with the agency's own values in place of its merge tags.
     pub fn with_agency(&self, text: &str) -> String {
-        text.replace("{agency}", &self.agency).replace("{licence}", &self.licence).replace("{address}", &self.address)
+        with_agency(text, &self.agency, &self.licence, &self.address)
     }
+}
+
+/// A published text with these values in place of its merge tags.
+pub fn with_agency(text: &str, agency: &str, licence: &str, address: &str) -> String {
+    text.replace("{agency}", agency).replace("{licence}", licence).replace("{address}", address)
 }
 
 /// What a turn needs next.

@@ -6,6 +6,7 @@ use super::fixed::{Fixed, company as company_text, did_you_mean, fixed};
 use super::guard;
 use super::reading::Reading;
 use super::reply::{Opening, Particular, Recipe, Term, Topic};
+use super::understand::words::{self, Word};
 use super::wish::{self, Wish};
 use super::wording::{Media, Side, Wording};
 use crate::chat::escalation::Reason;
@@ -299,7 +300,12 @@ const TERMS: &[(Term, &[&str])] = &[
 
 /// Whether any of the words is said.
 fn mentions(text: &str, names: &[&str]) -> bool {
-    super::understand::words::read(text).words.iter().any(|word| names.contains(&word.text.strip_suffix("nya").unwrap_or(&word.text)))
+    among(&words::read(text).words, names)
+}
+
+/// Whether any of the names is among words that are read already; `-nya` belongs to the word before it.
+fn among(said: &[Word], names: &[&str]) -> bool {
+    said.iter().any(|word| names.contains(&word.text.strip_suffix("nya").unwrap_or(&word.text)))
 }
 
 /// Answers to what was asked about the package beside something graver, from its row.
@@ -357,8 +363,8 @@ fn own_booking(context: &TurnContext, read: &Reading) -> Option<Outcome> {
     if context.conversation.phase < Phase::Booking {
         return None;
     }
-    let words = super::understand::words::read(&read.text).words;
-    let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.text.strip_suffix("nya").unwrap_or(&word.text)));
+    let said = words::read(&read.text).words;
+    let has = |list: &[&str]| among(&said, list);
     let stands = has(OWN) && has(STANDS) && has(SO_FAR);
     let own = stands || (has(RECEIPTS) && has(WANTED)) || (has(GIVEN) && has(GIVING)) || (has(&["tiket", "ticket", "visa", "paspor"]) && has(&["salah", "keliru", "wrong"]));
     (own && !has(COMMON)).then(|| Outcome::escalate(Fixed::OwnBooking, read, Reason::ComplexQuestion))
@@ -424,14 +430,14 @@ fn package_question(context: &TurnContext, read: &Reading) -> Option<Outcome> {
     Some(Outcome { phase: Phase::Interest, package: read.named.clone(), ..Outcome::say(replies) })
 }
 
-/// Everything about a package, once: answers to what else was asked, brochure, programme, where the hotels are, then the
-/// whole of it in words.
-/// What the package's row tells of the one particular a message asks for.
+/// What the package's row tells of the particulars a message asks for.
 pub fn own_row(context: &TurnContext, read: &Reading, code: &str) -> Option<Reply> {
     let of = Particular::asked(&read.last_text);
     Some(live(&Recipe::Particular { code: code.to_owned(), of, lang: read.lang }, context)).filter(|reply| reply.text.is_some())
 }
 
+/// Everything about a package, once: answers to what else was asked, brochure, programme, where the hotels are, then the
+/// whole of it in words.
 fn bundle(context: &TurnContext, read: &Reading, listed: &Listed, topics: &[Topic]) -> Vec<Reply> {
     let code = &listed.package.code;
     let aside = topics.iter().filter(|topic| matches!(topic, Topic::Price | Topic::Schedule | Topic::Quota));

@@ -180,7 +180,7 @@ CREATE TABLE conversation (
   unread_count      INTEGER NOT NULL DEFAULT 0,
   last_in_at        INTEGER,            -- customer's last message
   last_in_id        INTEGER,            -- message.id of it
-  answered_id       INTEGER NOT NULL DEFAULT 0, -- message.id up to which the bot has had its turn
+  answered_id       INTEGER NOT NULL DEFAULT 0, -- message.id up to which the bot has answered, or listened while a person has the chat
   last_message_id   INTEGER,            -- message shown in lists
   last_at           INTEGER NOT NULL,
   turn_due_at       INTEGER,            -- the bot's turn is due then (process clock); null: no turn is due

@@ -4,6 +4,7 @@ use super::replay;
 use super::{Form, Refusal, Visitor, enter, see};
 use crate::app::App;
 use crate::bot::style;
+use crate::bot::with_agency;
 use crate::chat::faq::{self, Faq, FaqError, TOPICS};
 use crate::chat::replay_run;
 use crate::db::StoreError;
@@ -42,12 +43,10 @@ pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap, Query(asked):
     let topic = asked.topic.filter(|topic| TOPICS.contains(&topic.as_str()));
     let topics: Vec<Value> = TOPICS.iter().map(|name| json!({"name": name, "count": all.iter().filter(|faq| faq.topic == *name).count()})).collect();
     // as customers read it; the merge tags are for whoever edits it
-    let said = |faq: &Faq| {
-        let settings = app.settings();
-        let put = |tag: &str, key: &'static str, text: String| if settings.text(key).is_empty() { text } else { text.replace(tag, settings.text(key)) };
-        let text = put("{address}", "agency.address", put("{licence}", "agency.licence", put("{agency}", "agency.name", faq.answer.clone())));
-        Faq { answer: text, ..faq.clone() }
-    };
+    let settings = app.settings();
+    let told = [("agency.name", "{agency}"), ("agency.licence", "{licence}"), ("agency.address", "{address}")];
+    let agency = told.map(|(key, tag)| Some(settings.text(key)).filter(|value| !value.is_empty()).unwrap_or(tag));
+    let said = |faq: &Faq| Faq { answer: with_agency(&faq.answer, agency[0], agency[1], agency[2]), ..faq.clone() };
     let all: Vec<Faq> = all.iter().map(said).collect();
     let rows: Vec<&Faq> = all.iter().filter(|faq| topic.as_ref().is_none_or(|topic| faq.topic == *topic)).collect();
     let hits: Vec<Value> = hits.iter().map(|hit| json!({"faq": said(&hit.faq), "percent": (hit.score * 100.0).round() as i64})).collect();
