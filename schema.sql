@@ -198,7 +198,7 @@ CREATE TABLE conversation (
   last_code         TEXT,
   merged_into       INTEGER REFERENCES conversation (id), -- its messages live on there
   created_at        INTEGER NOT NULL,
-  is_human          INTEGER NOT NULL GENERATED ALWAYS AS (merged_into IS NULL AND (handler = 'user' OR held_by IS NOT NULL OR waiting_since_at IS NOT NULL)) VIRTUAL -- concerns people, not the bot alone
+  is_human          INTEGER NOT NULL GENERATED ALWAYS AS (merged_into IS NULL AND (handler = 'user' OR held_by IS NOT NULL OR waiting_since_at IS NOT NULL)) STORED -- concerns people, not the bot alone
 ) STRICT;
 CREATE UNIQUE INDEX conversation_contact ON conversation (contact_id, channel_id);
 CREATE INDEX conversation_recent ON conversation (last_at, id) WHERE merged_into IS NULL;
@@ -423,8 +423,8 @@ CREATE TABLE outbox (
   render_generation INTEGER,            -- catalogue generation the text was made from
   created_at      INTEGER NOT NULL,
   sent_at         INTEGER,
-  is_open         INTEGER NOT NULL GENERATED ALWAYS AS (state = 'due' OR state = 'sending' OR state = 'unknown') VIRTUAL,    -- in its conversation's line
-  is_dead         INTEGER NOT NULL GENERATED ALWAYS AS (state = 'failed' OR state = 'parked' OR state = 'expired') VIRTUAL   -- waits for a person
+  is_open         INTEGER NOT NULL GENERATED ALWAYS AS (state = 'due' OR state = 'sending' OR state = 'unknown') STORED,    -- in its conversation's line
+  is_dead         INTEGER NOT NULL GENERATED ALWAYS AS (state = 'failed' OR state = 'parked' OR state = 'expired') STORED   -- waits for a person
 ) STRICT;
 CREATE INDEX outbox_due ON outbox (channel_id, priority, due_at) WHERE state = 'due';
 CREATE INDEX outbox_unknown ON outbox (channel_id, due_at) WHERE state = 'unknown';
@@ -934,7 +934,7 @@ CREATE TABLE booking (
   created_at   INTEGER NOT NULL,
   updated_at   INTEGER NOT NULL,
   cancelled_at INTEGER,
-  state        TEXT NOT NULL GENERATED ALWAYS AS (CASE WHEN cancelled_at IS NOT NULL THEN 'cancelled' WHEN paid_idr >= total_idr THEN 'paid' WHEN paid_idr > 0 THEN 'part' ELSE 'unpaid' END) STORED
+  state        TEXT NOT NULL GENERATED ALWAYS AS (CASE WHEN cancelled_at IS NOT NULL THEN 'cancelled' WHEN paid_idr >= total_idr THEN 'paid' WHEN paid_idr > 0 THEN 'part' ELSE 'unpaid' END) VIRTUAL
 ) STRICT;
 CREATE INDEX booking_state   ON booking (state, id);
 CREATE INDEX booking_contact ON booking (contact_id, id);

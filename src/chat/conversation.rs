@@ -61,6 +61,8 @@ pub struct Conversation {
     pub put_away: bool,
     /// Campaign of the first touch.
     pub first_code: Option<String>,
+    /// Made for the message at hand: it stands at that message's time and nothing else was said in it.
+    pub is_new: bool,
 }
 
 /// A conversation in which nothing was said yet.
@@ -91,6 +93,7 @@ impl Default for Conversation {
             waiting_since_at: None,
             put_away: false,
             first_code: None,
+            is_new: false,
         }
     }
 }
@@ -131,6 +134,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Conversation> {
         waiting_since_at: row.get(17)?,
         put_away: row.get(23)?,
         first_code: row.get(18)?,
+        is_new: false,
     })
 }
 
@@ -189,7 +193,7 @@ pub fn open(tx: &Tx<'_>, channel_id: i64, contact_id: i64, party: &Party, at: i6
         at,
     ))?;
     tx.count("conversations.new", 1);
-    Ok(Conversation { id: tx.last_insert_rowid(), contact_id, channel_id, chat_id: party.chat_id.clone(), ..Conversation::default() })
+    Ok(Conversation { id: tx.last_insert_rowid(), contact_id, channel_id, chat_id: party.chat_id.clone(), is_new: true, ..Conversation::default() })
 }
 
 /// The conversation of a contact on a channel, if they have one.
@@ -218,6 +222,19 @@ pub fn received(tx: &Tx<'_>, conversation: &Conversation, message_id: i64, at: i
         let first_due = conversation.turn_due_at.unwrap_or(tx.process_ms + quiet);
         (tx.process_ms + quiet).min(first_due + quiet * MOST_QUIET_WINDOWS)
     });
+    if conversation.is_new {
+        // as below, without the columns lists are sorted by: naming one makes its indexes be written again
+        tx.prepare_cached("UPDATE conversation SET unread_count = 1, last_in_id = ?2, last_in_at = ?3, last_message_id = ?2, turn_due_at = ?4 WHERE id = ?1")?.execute((
+            conversation.id,
+            message_id,
+            at,
+            due,
+        ))?;
+        if due.is_some() {
+            tx.wake_turns();
+        }
+        return Ok(());
+    }
     tx.prepare_cached(
         "UPDATE conversation SET unread_count = unread_count + 1, last_in_id = max(ifnull(last_in_id, 0), ?2), last_in_at = max(ifnull(last_in_at, 0), ?3),
            last_message_id = CASE WHEN ?3 >= last_at THEN ?2 ELSE last_message_id END, last_at = max(last_at, ?3), turn_due_at = ifnull(?4, turn_due_at) WHERE id = ?1",
