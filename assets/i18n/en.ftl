@@ -328,6 +328,7 @@ rule-file = file
 rule-file_with_words = file with words
 rule-thanks = thanks
 rule-out_of_scope = Outside our trade
+rule-payment_terms = how paying goes, without wanting to pay yet
 rule-takes_time = Wants to talk it over or compare first
 rule-own_booking = Asks how their own booking stands
 rule-documents = Asks about documents

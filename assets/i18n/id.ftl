@@ -315,6 +315,7 @@ rule-file = berkas
 rule-file_with_words = berkas dengan keterangan
 rule-thanks = terima kasih
 rule-out_of_scope = Di luar urusan umroh
+rule-payment_terms = cara bayar, belum mau membayar
 rule-takes_time = Mau berembuk atau membandingkan dulu
 rule-own_booking = Tanya keadaan pesanan sendiri
 rule-documents = Tanya dokumen

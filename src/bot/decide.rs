@@ -99,7 +99,7 @@ pub fn weigh(context: &TurnContext, mut asked: Asked, mut answer: Answer) -> Ste
     match answer {
         Answer::Faq(hits) if asked.proposals == 0 => {
             asked.hits = hits;
-            let answered_by_rows = first(THEN, context, &read).is_some_and(|(rule, _)| ["package_question", "company", "compare", "wish"].contains(&rule));
+            let answered_by_rows = first(THEN, context, &read).is_some_and(|(rule, _)| ["payment_terms", "package_question", "company", "compare", "wish"].contains(&rule));
             match lead(&asked.hits, if answered_by_rows { SURER } else { SURE }) {
                 Some(hit) => said_from(context, read, hit.clone()),
                 None => from_rows(context, read, asked),
@@ -160,7 +160,7 @@ fn ask_model(context: &TurnContext, read: Reading, mut asked: Asked) -> Step {
 }
 
 fn ground<'g>(context: &'g TurnContext, read: &'g Reading, hits: &[Hit]) -> Ground<'g> {
-    Ground::of(context, read.party_size, read.month.as_deref(), hits)
+    Ground::of(context, read.payers(), read.month.as_deref(), hits)
 }
 
 /// Packages shown in full: the one the chat is about and those looked up.
@@ -220,7 +220,7 @@ fn consider(context: &TurnContext, read: Reading, mut asked: Asked, proposal: Pr
         text: text.clone(),
         about: subject.map(str::to_owned),
         packages: codes.iter().map(|code| (*code).to_owned()).collect(),
-        party: read.party_size,
+        party: read.payers(),
         month: read.month.clone(),
         lines: ground.lines.clone(),
         lang: read.lang,
@@ -355,6 +355,7 @@ fn finish(context: &TurnContext, read: Reading, by: By, outcome: Outcome) -> Dec
         entities: understood.entities.clone(),
         spoken: understood.language,
         party_size: read.party_size,
+        infants: read.infants,
         month: read.month,
         opt_out: outcome.opt_out,
         scan: read.scan,
@@ -608,6 +609,25 @@ mod tests {
         let text = decision.replies[0].text.as_deref().unwrap();
         assert!(text.contains("Rp5.000.000") && text.contains("1 Maret 2027") && decision.replies[0].render.is_some(), "{text}");
         assert_eq!((decision.phase, decision.escalation.map(|e| e.0)), (Phase::Booking, Some(Reason::PaymentIntent)));
+    }
+
+    /// Who only wants to know hears the terms, calls nobody and stays where he is; a row that tells none says who does.
+    #[test]
+    fn terms_are_told_to_who_does_not_want_to_pay_yet() {
+        let mut context = context(&["belum mau daftar dulu ya kak, cuma pengen tau aja DP nya berapa"]);
+        let text_of = |context: &TurnContext| {
+            let decision = decided(context);
+            assert_eq!((decision.rule, decision.phase, decision.escalation.is_none()), ("payment_terms", Phase::Leads, true));
+            decision.replies.iter().filter_map(|reply| reply.text.clone()).collect::<Vec<_>>().join("\n")
+        };
+        assert!(text_of(&context).contains("balas *minta admin*"), "no package is talked about");
+        context.conversation.package_code = Some("UMR_APR_2027_HEMAT".into());
+        let untold = text_of(&context);
+        assert!(untold.contains("Rp27.000.000") && untold.contains("Belum perlu membayar"), "{untold}");
+        let mut catalog = (*context.catalog).clone();
+        catalog.packages[2].package.dp_idr = Some(5_000_000);
+        context.catalog = Arc::new(catalog);
+        assert!(text_of(&context).contains("Rp5.000.000"));
     }
 
     #[test]

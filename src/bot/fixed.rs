@@ -24,6 +24,10 @@ pub enum Fixed {
     Payment,
     /// Wants to pay or register, and has said so before.
     PaymentAgain,
+    /// Wants to know how paying goes, and not to pay.
+    TermsLater,
+    /// Brings a baby, whose price no row tells.
+    InfantPrice,
     /// Is not happy.
     Complaint,
     /// Haggles.
@@ -148,6 +152,16 @@ pub fn fixed(which: Fixed, lang: Language) -> &'static str {
             lang,
             "Baik, Bapak/Ibu. Permintaan ini sudah ada di tim kami dan dilanjutkan di chat ini; mohon ditunggu. Kalau masih ada yang ingin ditanyakan tentang paketnya, silakan.",
             "Noted. Your request is with our team, who will continue in this chat; one moment, please. If you still have questions about the package, just ask.",
+        ),
+        Fixed::TermsLater => t(
+            lang,
+            "Belum perlu membayar apa pun, Bapak/Ibu. Besar DP, cara bayar dan batas pelunasan tiap paket disampaikan tim kami sebelum mendaftar; kalau ingin tahu sekarang, balas *minta admin*.",
+            "There is nothing to pay yet. Our team tells you the down payment, the ways to pay and the deadline of a package before you register; to hear them now, reply *talk to admin*.",
+        ),
+        Fixed::InfantPrice => t(
+            lang,
+            "Hitungan berikut belum termasuk bayi; harganya disampaikan tim kami saat mendaftar.",
+            "What follows does not count the baby; our team tells you its price when you register.",
         ),
         Fixed::Complaint => t(
             lang,

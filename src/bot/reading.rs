@@ -36,6 +36,8 @@ pub struct Reading {
     pub lang: Language,
     /// Travellers, when known.
     pub party_size: Option<i64>,
+    /// Babies among them, when known.
+    pub infants: i64,
     /// Month wanted, when known.
     pub month: Option<String>,
     /// Party or month were told in this turn.
@@ -89,6 +91,8 @@ impl Reading {
             last_text: said.last().map_or(String::new(), |text| (*text).to_owned()),
             slots_said: understood.entities.pax.is_some() || understood.entities.month.is_some(),
             party_size: understood.entities.pax.or(context.conversation.party_size),
+            // a party told anew is told whole
+            infants: if understood.entities.pax.is_some() { understood.entities.infants.unwrap_or(0) } else { context.conversation.infants },
             month,
             named,
             understood,
@@ -98,6 +102,11 @@ impl Reading {
             code_message,
             lang,
         }
+    }
+
+    /// Those of the party who pay a place in a room each.
+    pub fn payers(&self) -> Option<i64> {
+        self.party_size.map(|party| (party - self.infants).max(1))
     }
 
     /// Something is asked or told that a published question may answer: not only a greeting, thanks or the party's size.

@@ -288,7 +288,7 @@ fn offer(opening: Opening, month: Option<&str>, party: Option<i64>, asked: bool,
         (Opening::Noted, Language::En) => "Noted, thank you.".to_owned(),
     };
     let known: Vec<String> = [
-        party.map(|n| if lang == Language::En { format!("{n} people") } else { format!("{n} orang") }),
+        party.map(|n| if lang == Language::En { format!("{n} {}", if n == 1 { "person" } else { "people" }) } else { format!("{n} orang") }),
         named.clone().map(|name| if lang == Language::En { name } else { format!("bulan {name}") }),
     ]
     .into_iter()

@@ -109,6 +109,7 @@ pub const FIRST: &[(&str, Rule)] = &[
 pub const THEN: &[(&str, Rule)] = &[
     ("compare", compare),
     ("wish", wish),
+    ("payment_terms", payment_terms),
     ("package_question", package_question),
     ("chosen", chosen),
     ("preferences", preferences),
@@ -192,7 +193,7 @@ fn campaign_code(context: &TurnContext, read: &Reading) -> Option<Outcome> {
     let code = read.scan.code.as_deref().or_else(from_ad)?;
     // a code beside a question about the package: the answer, not the card again
     let same = context.conversation.package_code.as_deref() == Some(code) && context.met_before;
-    let asked = TOPICS.iter().any(|(name, _)| read.asks(name));
+    let asked = TOPICS.iter().any(|(name, _)| read.asks(name)) || read.asks("ask_payment");
     let several = !read.scan.ignored.is_empty() && !read.understood.payment_intent && !read.understood.wants_human;
     if let Some(beside) = several.then(|| compare(context, read)).flatten() {
         return Some(Outcome { package: Some(code.to_owned()), ..beside });
@@ -200,7 +201,7 @@ fn campaign_code(context: &TurnContext, read: &Reading) -> Option<Outcome> {
     if same || asked || read.understood.payment_intent || read.understood.wants_human {
         let about =
             TurnContext { conversation: crate::chat::conversation::Conversation { package_code: Some(code.to_owned()), ..context.conversation.clone() }, ..context.clone() };
-        let answer = human_requested(&about, read).or_else(|| payment_intent(&about, read)).or_else(|| package_question(&about, read));
+        let answer = human_requested(&about, read).or_else(|| payment_intent(&about, read)).or_else(|| payment_terms(&about, read)).or_else(|| package_question(&about, read));
         if let Some(mut answer) = answer {
             // a first question about the package: the card, then the answer
             if !same && answer.escalation.is_none() {
@@ -257,7 +258,7 @@ fn payment_intent(context: &TurnContext, read: &Reading) -> Option<Outcome> {
     let replies = match knows {
         Some(package) => {
             let parts: Vec<Term> = TERMS.iter().filter(|(_, names)| again && mentions(&read.last_text, names)).map(|(term, _)| *term).collect();
-            let told = live(&Recipe::Payment { code: package.code.clone(), party: read.party_size, parts: parts.clone(), lang: read.lang }, context);
+            let told = live(&Recipe::Payment { code: package.code.clone(), party: read.payers(), parts: parts.clone(), lang: read.lang }, context);
             match again {
                 true if parts.is_empty() && mentions(&read.last_text, ACCOUNT) => vec![words(fixed(Fixed::Account, read.lang))],
                 // who has heard it all, and asks for nothing that the row tells
@@ -268,6 +269,25 @@ fn payment_intent(context: &TurnContext, read: &Reading) -> Option<Outcome> {
         None => escalate.replies,
     };
     Some(Outcome { phase: Phase::Booking, replies: besides(context, read).into_iter().chain(replies).collect(), ..escalate })
+}
+
+/// "Belum mau daftar, cuma mau tahu DP-nya berapa": what the row tells, and nobody is called for it.
+fn payment_terms(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    if !read.asks("ask_payment") || read.understood.payment_intent {
+        return None;
+    }
+    let listed = read.about(context).and_then(|code| context.catalog.find(code));
+    let told = match listed.map(|listed| &listed.package) {
+        Some(package) if package.dp_idr.is_some() || package.payoff_by.is_some() => {
+            vec![live(&Recipe::Payment { code: package.code.clone(), party: read.payers(), parts: Vec::new(), lang: read.lang }, context)]
+        }
+        Some(package) => {
+            let price = Recipe::Answer { code: package.code.clone(), topic: Topic::Price, party: read.payers().or(Some(0)), lang: read.lang };
+            vec![live(&price, context), words(fixed(Fixed::TermsLater, read.lang))]
+        }
+        None => std::iter::once(words(fixed(Fixed::TermsLater, read.lang))).chain(offer(context, read, Opening::Which)).collect(),
+    };
+    Some(Outcome { package: read.named.clone(), ..Outcome::say(besides(context, read).into_iter().chain(told).collect()) })
 }
 
 /// Where to pay to.
@@ -312,7 +332,7 @@ fn among(said: &[Word], names: &[&str]) -> bool {
 fn besides(context: &TurnContext, read: &Reading) -> Vec<Reply> {
     let Some(code) = read.about(context).or(read.scan.code.as_deref()).filter(|code| context.catalog.find(code).is_some()) else { return Vec::new() };
     let topics = TOPICS.iter().filter(|(name, _)| read.surely(name) && !(*name == "ask_price" && read.asks("ask_payment"))).take(MOST_TOPICS - 1);
-    let party = read.party_size.or(Some(0)); // whoever pays is not asked how many travel
+    let party = read.payers().or(Some(0)); // whoever pays is not asked how many travel
     topics.map(|(_, topic)| live(&Recipe::Answer { code: code.to_owned(), topic: *topic, party, lang: read.lang }, context)).collect()
 }
 
@@ -356,7 +376,27 @@ const WANTED: &[&str] = &["mana", "kapan", "kirim", "dikirim", "kirimi", "minta"
 const GIVEN: &[&str] = &["koper", "seragam", "perlengkapan", "mukena"];
 const GIVING: &[&str] = &["dibagikan", "dibagi", "diambil", "dikirim", "pembagian", "pengambilan"];
 /// Questions that anybody may ask.
-const COMMON: &[&str] = &["termasuk", "included", "apa", "berapa", "bikin", "buat", "pembuatan", "syarat", "masa", "berlaku", "requirements", "valid", "biaya", "bisa"];
+const COMMON: &[&str] = &[
+    "list",
+    "daftar",
+    "rincian",
+    "isi",
+    "item",
+    "termasuk",
+    "included",
+    "apa",
+    "berapa",
+    "bikin",
+    "buat",
+    "pembuatan",
+    "syarat",
+    "masa",
+    "berlaku",
+    "requirements",
+    "valid",
+    "biaya",
+    "bisa",
+];
 
 /// The state of a booking is in nobody's row: a person looks.
 fn own_booking(context: &TurnContext, read: &Reading) -> Option<Outcome> {
@@ -418,7 +458,8 @@ fn package_question(context: &TurnContext, read: &Reading) -> Option<Outcome> {
             replies.push(own.clone());
             continue;
         }
-        replies.push(live(&Recipe::Details { code: code.to_owned(), topic, party: read.party_size, lang: read.lang }, context));
+        replies.extend((topic == Topic::Price).then(|| infants(read, listed)).flatten());
+        replies.push(live(&Recipe::Details { code: code.to_owned(), topic, party: read.payers(), lang: read.lang }, context));
         let file_kind = match topic {
             Topic::Itinerary => "itinerary",
             Topic::Facilities => "brochure",
@@ -428,6 +469,11 @@ fn package_question(context: &TurnContext, read: &Reading) -> Option<Outcome> {
         replies.extend(listed.media.iter().filter(|media| media.kind == file_kind || (topic == Topic::Facilities && media.kind == "video")).filter_map(attachment));
     }
     Some(Outcome { phase: Phase::Interest, package: read.named.clone(), ..Outcome::say(replies) })
+}
+
+/// Babies are in the party and the row has no price for them: a person tells it.
+fn infants(read: &Reading, listed: &Listed) -> Option<Reply> {
+    (read.infants > 0 && listed.package.price_infant_idr.is_none()).then(|| words(fixed(Fixed::InfantPrice, read.lang)))
 }
 
 /// What the package's row tells of the particulars a message asks for.
@@ -442,11 +488,11 @@ fn bundle(context: &TurnContext, read: &Reading, listed: &Listed, topics: &[Topi
     let code = &listed.package.code;
     let aside = topics.iter().filter(|topic| matches!(topic, Topic::Price | Topic::Schedule | Topic::Quota));
     let mut replies: Vec<Reply> =
-        aside.map(|topic| live(&Recipe::Details { code: code.clone(), topic: *topic, party: read.party_size.or(Some(0)), lang: read.lang }, context)).collect();
+        aside.map(|topic| live(&Recipe::Details { code: code.clone(), topic: *topic, party: read.payers().or(Some(0)), lang: read.lang }, context)).collect();
     for kind in ["brochure", "itinerary", "location", "video"] {
         replies.extend(listed.media.iter().filter(|media| media.kind == kind).filter_map(attachment));
     }
-    replies.push(live(&Recipe::Bundle { code: code.clone(), party: read.party_size, lang: read.lang }, context));
+    replies.push(live(&Recipe::Bundle { code: code.clone(), party: read.payers(), lang: read.lang }, context));
     replies
 }
 
@@ -511,7 +557,7 @@ fn compare(context: &TurnContext, read: &Reading) -> Option<Outcome> {
         return None;
     }
     let codes = packages.iter().map(|listed| listed.package.code.clone()).collect();
-    Some(Outcome::say(vec![live(&Recipe::Compare { codes, party: read.party_size, lang: read.lang }, context)]))
+    Some(Outcome::say(vec![live(&Recipe::Compare { codes, party: read.payers(), lang: read.lang }, context)]))
 }
 
 /// Cheaper ones, those from one's city, with a hotel near the mosque: the list that fits, also when a package is talked about.
@@ -547,7 +593,9 @@ fn preferences(context: &TurnContext, read: &Reading) -> Option<Outcome> {
         let code = listed.package.code.clone();
         return Some(Outcome {
             package: read.named.clone(),
-            ..Outcome::say(vec![live(&Recipe::Details { code, topic: Topic::Price, party: read.party_size, lang: read.lang }, context)])
+            ..Outcome::say(
+                infants(read, listed).into_iter().chain([live(&Recipe::Details { code, topic: Topic::Price, party: read.payers(), lang: read.lang }, context)]).collect(),
+            )
         });
     }
     let opening = if context.met_before { Opening::Noted } else { Opening::Welcome };

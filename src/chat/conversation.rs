@@ -41,6 +41,8 @@ pub struct Conversation {
     pub low_confidence: i64,
     /// Travellers, when said.
     pub party_size: Option<i64>,
+    /// Babies among them.
+    pub infants: i64,
     /// Month wanted, `YYYY-MM`, when said.
     pub month: Option<String>,
     /// Code the bot asked about.
@@ -83,6 +85,7 @@ impl Default for Conversation {
             turn_due_at: None,
             low_confidence: 0,
             party_size: None,
+            infants: 0,
             month: None,
             suggested_code: None,
             rating_asked_at: None,
@@ -102,7 +105,7 @@ impl Default for Conversation {
 macro_rules! select {
     ($which:literal) => {
         concat!(
-            "SELECT id, contact_id, channel_id, chat_id, phase, package_code, handler, handler_at, last_in_id, last_in_at, answered_id, turn_due_at, low_confidence, party_size, month, suggested_code, language, waiting_since_at, first_code, bundle_code, flow_place, rating_asked_at, rating_about, snoozed_until_at IS NOT NULL OR resolved_at IS NOT NULL, merged_into FROM conversation",
+            "SELECT id, contact_id, channel_id, chat_id, phase, package_code, handler, handler_at, last_in_id, last_in_at, answered_id, turn_due_at, low_confidence, party_size, month, suggested_code, language, waiting_since_at, first_code, bundle_code, flow_place, rating_asked_at, rating_about, snoozed_until_at IS NOT NULL OR resolved_at IS NOT NULL, merged_into, infants FROM conversation",
             $which
         )
     };
@@ -124,6 +127,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Conversation> {
         turn_due_at: row.get(11)?,
         low_confidence: row.get(12)?,
         party_size: row.get(13)?,
+        infants: row.get(25)?,
         month: row.get(14)?,
         suggested_code: row.get(15)?,
         rating_asked_at: row.get(21)?,
@@ -383,7 +387,7 @@ const STATE: [&[&str]; 6] = [
     &["handler", "handler_at", "assignee_id", "held_by", "pinned_at", "snoozed_until_at", "resolved_at"],
     &["waiting_since_at", "late_told_at", "unread_count", "answered_id"],
     &["package_code"],
-    &["party_size"],
+    &["party_size", "infants"],
     &["month"],
     &["last_code"],
 ];
@@ -413,7 +417,7 @@ pub fn join(tx: &Tx<'_>, into: i64, from: i64) -> Result<Joined, StoreError> {
            answered_id = max(conversation.answered_id, o.answered_id), last_at = max(conversation.last_at, o.last_at),
            last_message_id = CASE WHEN o.last_at > conversation.last_at THEN o.last_message_id ELSE conversation.last_message_id END,
            turn_due_at = ifnull(conversation.turn_due_at, o.turn_due_at), waiting_since_at = ifnull(conversation.waiting_since_at, o.waiting_since_at),
-           package_code = ifnull(conversation.package_code, o.package_code), party_size = ifnull(conversation.party_size, o.party_size),
+           package_code = ifnull(conversation.package_code, o.package_code), party_size = ifnull(conversation.party_size, o.party_size), infants = CASE WHEN conversation.party_size IS NULL THEN o.infants ELSE conversation.infants END,
            month = ifnull(conversation.month, o.month), first_code = ifnull(o.first_code, conversation.first_code), last_code = ifnull(conversation.last_code, o.last_code),
            handler = CASE WHEN o.handler = 'user' THEN 'user' ELSE conversation.handler END, assignee_id = ifnull(conversation.assignee_id, o.assignee_id), held_by = ifnull(conversation.held_by, o.held_by),
            snoozed_until_at = CASE WHEN o.snoozed_until_at IS NULL THEN NULL ELSE conversation.snoozed_until_at END,

@@ -206,6 +206,8 @@ pub struct Decision {
     pub scan: crate::bot::code::Scan,
     /// Travellers, when known now.
     pub party_size: Option<i64>,
+    /// Babies among them, as far as told.
+    pub infants: i64,
     /// Month wanted, when known now.
     pub month: Option<String>,
     /// The customer wants no more messages.
@@ -375,7 +377,7 @@ pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decis
         "UPDATE conversation SET turn_due_at = NULL, turn_failures = 0, answered_id = ?2, package_code = ifnull(?3, package_code), suggested_code = ?4, party_size = ifnull(?5, party_size),
            month = ifnull(?6, month), language = ?7, low_confidence = ?8, first_code = ifnull(first_code, ?9), last_code = ifnull(?10, last_code),
            unread_count = CASE WHEN ?11 THEN 0 ELSE unread_count END, last_message_id = ifnull(?12, last_message_id), last_at = CASE WHEN ?12 IS NULL THEN last_at ELSE max(last_at, ?13) END,
-           bundle_code = ifnull(?14, bundle_code), flow_place = ?15 WHERE id = ?1",
+           bundle_code = ifnull(?14, bundle_code), flow_place = ?15, infants = ?16 WHERE id = ?1",
     )?
     .execute(rusqlite::params![
         seen.id, to_id, decision.package_code, decision.suggested_code, decision.party_size, decision.month, decision.language, low, first, last,
@@ -384,6 +386,7 @@ pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decis
         tx.now_ms,
         decision.bundle_code,
         decision.place.as_ref().map(json::text).or_else(|| now.flow_place.clone().filter(|_| decision.stays_in_flow())),
+        decision.infants,
     ])?;
     if let Some(node) = &decision.flow_node {
         tx.count(format!("flow.{node}"), 1);
@@ -455,9 +458,9 @@ fn listen(tx: &Tx<'_>, now: &Conversation, heard: &[Heard], decision: &Decision)
     let (first, last) = touch(tx, now, &decision.touches)?;
     tx.prepare_cached(
         "UPDATE conversation SET turn_due_at = NULL, turn_failures = 0, answered_id = ifnull(last_in_id, answered_id), package_code = ifnull(?2, package_code),
-           party_size = ifnull(?3, party_size), month = ifnull(?4, month), first_code = ifnull(first_code, ?5), last_code = ifnull(?6, last_code) WHERE id = ?1",
+           party_size = ifnull(?3, party_size), month = ifnull(?4, month), first_code = ifnull(first_code, ?5), last_code = ifnull(?6, last_code), infants = ?7 WHERE id = ?1",
     )?
-    .execute((now.id, &decision.package_code, decision.party_size, &decision.month, &first, &last))?;
+    .execute((now.id, &decision.package_code, decision.party_size, &decision.month, &first, &last, decision.infants))?;
     follow(tx, now, heard, decision, first, None)?;
     let urgent = decision.escalation.as_ref().filter(|(reason, _)| matches!(reason, Reason::PaymentIntent | Reason::Complaint));
     if let (Some((reason, question)), true) = (urgent, now.waiting_since_at.is_some())

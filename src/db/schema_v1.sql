@@ -187,6 +187,7 @@ CREATE TABLE conversation (
   turn_failures     INTEGER NOT NULL DEFAULT 0, -- turns in a row that broke; two park the turn with a person
   low_confidence    INTEGER NOT NULL DEFAULT 0, -- low-confidence turns in a row
   party_size        INTEGER,            -- slots, remembered across messages
+  infants           INTEGER NOT NULL DEFAULT 0, -- of party_size
   month             TEXT,               -- YYYY-MM
   suggested_code    TEXT,               -- the bot asked "did you mean …?"
   rating_asked_at   INTEGER,            -- satisfaction was asked

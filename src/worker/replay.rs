@@ -273,6 +273,7 @@ fn go_on(state: &mut Conversation, decision: &Decision, phase: &str) {
     }
     state.suggested_code.clone_from(&decision.suggested_code);
     state.party_size = decision.party_size.or(state.party_size);
+    state.infants = decision.infants;
     state.language = Some(decision.language.to_owned());
 }
 

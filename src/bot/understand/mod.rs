@@ -4,6 +4,7 @@
 pub mod entities;
 pub mod linear;
 pub mod model;
+pub mod network;
 pub mod places;
 pub mod tongue;
 pub mod words;

@@ -16,6 +16,9 @@ pub struct Entities {
     /// Everyone travelling.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pax: Option<i64>,
+    /// Babies among them: they do not pay what the others pay.
+    #[serde(skip)]
+    pub infants: Option<i64>,
     /// `YYYY-MM`: the year said, else the next such month.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub month: Option<String>,
@@ -32,7 +35,14 @@ pub struct Entities {
 
 /// Everything in one message. `bare`: the bot has just asked how many, so a lone number is the answer.
 pub fn find(words: &[words::Word], today: NaiveDate, bare: bool) -> Entities {
-    Entities { pax: party::size(words, bare), month: month::said(words, today), budget: budget::said(words), city: city::said(words), room: room(words) }
+    Entities {
+        pax: party::size(words, bare),
+        infants: party::infants(words, bare),
+        month: month::said(words, today),
+        budget: budget::said(words),
+        city: city::said(words),
+        room: room(words),
+    }
 }
 
 fn room(words: &[words::Word]) -> Option<&'static str> {
@@ -57,6 +67,25 @@ mod tests {
     }
 
     #[test]
+    fn babies_among_them() {
+        for (text, pax, infants) in [
+            ("kami 2 dewasa 1 bayi, total berapa", 3, Some(1)),
+            ("2 dewasa 1 anak 1 bayi", 4, Some(1)),
+            ("3 orang plus 2 anak 1 bayi", 6, Some(1)),
+            ("5 orang termasuk 2 bayi", 5, Some(2)),
+            ("kami berempat, satunya bayi 9 bulan", 4, Some(1)),
+            ("we are 3 including a baby", 3, Some(1)),
+            ("2 orang dewasa 2 anak", 4, None),
+            ("kami berdua", 2, None),
+            ("kami berdua, bayinya ditinggal", 2, None),
+        ] {
+            let found = find(text, today(), false);
+            assert_eq!((found.pax, found.infants), (Some(pax), infants), "{text}");
+        }
+        assert_eq!(find("bayi bayar berapa kak", today(), false).infants, None, "nobody travels yet");
+    }
+
+    #[test]
     fn how_many() {
         for (text, n) in [
             ("kami berdua", 2),
@@ -65,6 +94,8 @@ mod tests {
             ("2org", 2),
             ("we are 3 people", 3),
             ("sendirian aja", 1),
+            ("Just me, no one else", 1),
+            ("cuma saya aja kak", 1),
             ("18 jamaah", 18),
             ("papat wong", 4),
             ("tilu jalmi", 3),

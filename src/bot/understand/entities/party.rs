@@ -188,12 +188,50 @@ const WITH: &[&str] = &[
     "nemenin", "temenin",
 ];
 
+/// Under two years old: a place on a lap, a price of its own.
+const BABIES: &[&str] = &["bayi", "bayinya", "infant", "infants", "baby", "babies", "orok"];
+/// Words after which a baby comes on top of those counted.
+const ON_TOP: &[&str] = &["bawa", "plus", "tambah", "ditambah", "sama", "dan", "and", "with", "bareng", "ajak", "ngajak"];
+/// And words that leave it at home.
+const STAYS: &[&str] = &["ditinggal", "tinggal", "titip", "dititip", "dititipkan", "tanpa", "without"];
+
+/// Babies among those [`size`] counts.
+pub(super) fn infants(words: &[Word], bare: bool) -> Option<i64> {
+    let at = words.iter().position(|word| BABIES.contains(&word.text.as_str()))?;
+    let all = size(words, bare)?;
+    if words[at].denied || words.iter().any(|word| STAYS.contains(&word.text.as_str())) {
+        return None;
+    }
+    let before = at.checked_sub(1).and_then(|before| whole(words, before).map(|(n, _)| (before, n)));
+    // with the baby taken out: how many are left
+    let from = before.map_or(at, |(from, _)| from);
+    let others: Vec<Word> = words[..from].iter().chain(&words[at + 1..]).cloned().collect();
+    let without = size(&others, bare).unwrap_or(0);
+    let on_top = from.checked_sub(1).is_some_and(|last| ON_TOP.contains(&words[last].text.as_str()));
+    let n = match all - without {
+        0 if on_top => 0,
+        0 => before.map_or(1, |(_, n)| n),
+        more => more,
+    };
+    (n > 0 && n < all).then_some(n)
+}
+
+/// Longest "just me", in words.
+const ONLY_ME: usize = 6;
+
 /// Everyone travelling. `bare`: a lone number is the answer.
 pub(super) fn size(words: &[Word], bare: bool) -> Option<i64> {
     let text = |at: usize| words.get(at).map_or("", |word| word.text.as_str());
     let mut sum = 0;
     let mut parts: Vec<Part> = Vec::new();
     let mut at = 0;
+    // "cuma saya", "just me, no one else"
+    if words.len() <= ONLY_ME && matches!(text(0), "cuma" | "hanya" | "just" | "only" | "mung" | "ngan") && matches!(text(1), "saya" | "aku" | "me" | "kulo" | "kula" | "abdi") {
+        let goes_on = words.get(2).is_some_and(|word| word.clause == words[0].clause && !matches!(word.text.as_str(), "saja" | "sendiri" | "kok" | "kak" | "bu" | "pak"));
+        if !goes_on {
+            return Some(1);
+        }
+    }
     while at < words.len() {
         // "dua belas orang, termasuk tiga balita": who is included is counted already
         let includes = matches!(text(at), "termasuk" | "including" | "includes" | "incl" | "kalebet" | "kaasup");
