@@ -30,7 +30,7 @@ const JOINS: usize = 8_000;
 /// Longest message that is joined, bytes.
 const SHORT: usize = 60;
 /// Rows kept of each model: those that matter most on the messages learnt from.
-const INTENT_ROWS: usize = 101_000;
+const INTENT_ROWS: usize = 80_000;
 const TONGUE_ROWS: usize = 40_000;
 
 struct Message {
@@ -53,7 +53,7 @@ fn main() -> anyhow::Result<()> {
         cross(&messages);
         return Ok(());
     }
-    let network = sequence(&messages.iter().collect::<Vec<_>>(), NETWORK_ROUNDS);
+    let network = sequence(&messages.iter().collect::<Vec<_>>(), NETWORKS, NETWORK_ROUNDS);
     std::fs::write(learnt.join("network.model"), pack(&network.to_bytes())?)?;
     println!("network.model written");
     if std::env::args().any(|arg| arg == "--network") {
@@ -166,7 +166,7 @@ fn cross(messages: &[Message]) {
     for part in 0..PARTS {
         let (unseen, seen): (Vec<&Message>, Vec<&Message>) = messages.iter().partition(|message| message.file % PARTS == part);
         let linear = Linear::from_bytes(intents(&seen, 1).leak()).expect("just written");
-        let learnt = model::Model { linear, network: sequence(&seen, NETWORK_ROUNDS) };
+        let learnt = model::Model { linear, network: sequence(&seen, 1, NETWORK_ROUNDS) };
         for message in unseen {
             let read = words::read(&message.text);
             let sums = learnt.network.sums(&understand::network::see(&read, message.about));
@@ -282,13 +282,14 @@ fn intents(messages: &[&Message], bags: u64) -> Vec<u8> {
     learn(&plain, bags.collect(), model::HEADS.len(), model::BUCKETS, INTENT_ROWS)
 }
 
-/// Rounds the network learns.
+/// Networks asked together, and rounds each learns.
+const NETWORKS: u64 = 2;
 const NETWORK_ROUNDS: usize = 10;
 /// Chance that it sees a message mistyped, and how many in a round are two written one after the other.
 const MISTYPED: f32 = 0.3;
 const NETWORK_JOINS: usize = 1_500;
 
-fn sequence(messages: &[&Message], rounds: usize) -> Network {
+fn sequence(messages: &[&Message], members: u64, rounds: usize) -> Network {
     let see = |text: &str, about: bool| understand::network::see(&words::read(text), about);
     let plain: Vec<Seen> = messages.iter().map(|message| see(&message.text, message.about)).collect();
     let lessons = |dice: &mut Dice| {
@@ -300,7 +301,7 @@ fn sequence(messages: &[&Message], rounds: usize) -> Network {
         lessons.extend((0..NETWORK_JOINS).filter_map(|_| joined(messages, dice)).map(|(text, about, heads)| (see(&text, about), heads)));
         lessons
     };
-    network::learn(&plain, model::HEADS.len(), rounds, lessons, &mut Dice(23))
+    network::learn(&plain, model::HEADS.len(), members, rounds, lessons)
 }
 
 /// Two short messages written one after the other.

@@ -38,9 +38,14 @@ fn known(plain: &[Seen]) -> Vec<u32> {
     messages.into_iter().filter(|(_, count)| *count >= KNOWN_FROM).map(|(hash, _)| hash).collect()
 }
 
-/// Learns for so many rounds from what `lessons` gives for each; words are known by `plain`.
-pub fn learn(plain: &[Seen], heads: usize, rounds: usize, mut lessons: impl FnMut(&mut Dice) -> Vec<Lesson>, dice: &mut Dice) -> Network {
+/// Learns so many members for so many rounds from what `lessons` gives for each; words are known by `plain`.
+pub fn learn(plain: &[Seen], heads: usize, members: u64, rounds: usize, mut lessons: impl FnMut(&mut Dice) -> Vec<Lesson>) -> Network {
     let known = known(plain);
+    let members = (0..members).map(|member| one(&known, heads, rounds, &mut lessons, &mut Dice(23 + member * 77))).collect();
+    Network::new(known, heads, members).expect("laid out as the network reads it")
+}
+
+fn one(known: &[u32], heads: usize, rounds: usize, lessons: &mut impl FnMut(&mut Dice) -> Vec<Lesson>, dice: &mut Dice) -> Vec<f32> {
     let mut pupil = Pupil::new(known.len(), heads, dice);
     let mut nth = 0;
     for round in 0..rounds {
@@ -52,14 +57,14 @@ pub fn learn(plain: &[Seen], heads: usize, rounds: usize, mut lessons: impl FnMu
         let mut loss = 0.0;
         for batch in lessons.chunks(BATCH) {
             for lesson in batch {
-                loss += pupil.study(&known, lesson, dice);
+                loss += pupil.study(known, lesson, dice);
             }
             nth += 1;
             pupil.improve(nth, rate(nth as f32 / (batches * rounds) as f32));
         }
         println!("round {} of {rounds}: {:.4}", round + 1, loss / (lessons.len() * heads) as f32);
     }
-    Network::new(known, heads, pupil.weights).expect("laid out as the network reads it")
+    pupil.weights
 }
 
 /// Size of the steps when `part` of the way is gone.

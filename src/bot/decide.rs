@@ -459,6 +459,7 @@ mod tests {
             heard: texts.iter().enumerate().map(|(at, text)| Heard { id: at as i64 + 1, kind: "text".into(), text: Some((*text).to_owned()), extra: None }).collect(),
             met_before: false,
             list_shown: false,
+            nodded: false,
             catalog: Arc::new(Catalog { generation: 1, packages }),
             today: "2026-11-20".parse().unwrap(),
             agency: "Safar Amanah Wisata".into(),
@@ -609,6 +610,46 @@ mod tests {
         let text = decision.replies[0].text.as_deref().unwrap();
         assert!(text.contains("Rp5.000.000") && text.contains("1 Maret 2027") && decision.replies[0].render.is_some(), "{text}");
         assert_eq!((decision.phase, decision.escalation.map(|e| e.0)), (Phase::Booking, Some(Reason::PaymentIntent)));
+    }
+
+    /// Praise books nobody and calls nobody; it gets a word back once.
+    #[test]
+    fn a_nod_is_a_nod() {
+        for text in ["mantap", "keren kak", "alhamdulillah", "oh gitu ya", "paham min", "masya Allah", "wkwk", "very nice"] {
+            let mut context = context(&[text]);
+            context.met_before = true;
+            context.conversation.package_code = Some("UMR_APR_2027_HEMAT".into());
+            let once = decided(&context);
+            assert_eq!((once.rule, once.phase, once.escalation.is_none(), once.replies.len()), ("acknowledged", Phase::Leads, true, 1), "{text}");
+            context.nodded = true;
+            assert!(decided(&context).replies.is_empty(), "{text}");
+        }
+        for text in ["mantap, saya daftar ya", "bagus ga hotelnya?", "belum paham"] {
+            let mut context = context(&[text]);
+            context.met_before = true;
+            assert_ne!(decided(&context).rule, "acknowledged", "{text}");
+        }
+    }
+
+    #[test]
+    fn a_price_from_an_advert_is_set_against_the_row_and_looked_at() {
+        let mut context = context(&["di iklan ig katanya 20 juta kok di sini beda?"]);
+        context.conversation.package_code = Some("UMR_APR_2027_HEMAT".into());
+        let decision = decided(&context);
+        assert_eq!((decision.rule, decision.escalation.map(|e| e.0)), ("price_disputed", Some(Reason::ComplexQuestion)));
+        assert!(decision.replies[0].text.as_deref().unwrap().contains("Rp27.000.000"));
+        context.heard[0].text = Some("di brosur 27 juta kok murah ya".into());
+        assert_ne!(decided(&context).rule, "price_disputed", "it is the row's own price");
+    }
+
+    #[test]
+    fn the_waiting_list_of_a_full_package_is_a_persons() {
+        let mut context = context(&["kalau ada yang batal boleh masuk daftar tunggu kak?"]);
+        context.conversation.package_code = Some("UMR_DES_2027_LIBURAN".into());
+        let decision = decided(&context);
+        assert_eq!((decision.rule, decision.escalation.is_some()), ("waiting_list", true));
+        context.conversation.package_code = Some("UMR_APR_2027_HEMAT".into());
+        assert_ne!(decided(&context).rule, "waiting_list");
     }
 
     /// Who only wants to know hears the terms, calls nobody and stays where he is; a row that tells none says who does.

@@ -28,6 +28,12 @@ pub enum Fixed {
     TermsLater,
     /// Brings a baby, whose price no row tells.
     InfantPrice,
+    /// Nods at what was said.
+    Nod,
+    /// Has seen another price in an advert.
+    PriceChecked,
+    /// Wants a seat of a full package when one comes free.
+    WaitingList,
     /// Is not happy.
     Complaint,
     /// Haggles.
@@ -162,6 +168,17 @@ pub fn fixed(which: Fixed, lang: Language) -> &'static str {
             lang,
             "Hitungan berikut belum termasuk bayi; harganya disampaikan tim kami saat mendaftar.",
             "What follows does not count the baby; our team tells you its price when you register.",
+        ),
+        Fixed::Nod => t(lang, "Siap, Bapak/Ibu 🙏 Kalau ada yang ingin ditanyakan, tulis saja di sini.", "Glad to help 🙏 If there is anything else, just write here."),
+        Fixed::PriceChecked => t(
+            lang,
+            "Itu harga yang berlaku di data kami saat ini. Soal harga yang Bapak/Ibu lihat di tempat lain, tim kami memeriksanya dan menjawab di chat ini.",
+            "That is the price in our data right now. As for the price you saw elsewhere, our team will check it and answer in this chat.",
+        ),
+        Fixed::WaitingList => t(
+            lang,
+            "Kursi paket ini sedang penuh. Permintaan daftar tunggu Bapak/Ibu kami teruskan ke tim kami; mereka mengabari di chat ini.",
+            "This package is full at the moment. We have passed your wish for the waiting list on to our team; they will tell you in this chat.",
         ),
         Fixed::Complaint => t(
             lang,

@@ -47,6 +47,8 @@ pub struct TurnContext {
     pub met_before: bool,
     /// Its last answer was a list of packages to choose from.
     pub list_shown: bool,
+    /// Its last answer was a word back to a nod or to thanks.
+    pub nodded: bool,
     /// Packages and their files.
     pub catalog: Arc<Catalog>,
     /// Calendar day for the agency.

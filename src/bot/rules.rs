@@ -94,6 +94,9 @@ pub const FIRST: &[(&str, Rule)] = &[
     ("campaign_code", campaign_code),
     ("suggested_code", suggested_code),
     ("near_code", near_code),
+    ("acknowledged", acknowledged),
+    ("price_disputed", price_disputed),
+    ("waiting_list", waiting_list),
     ("human_requested", human_requested),
     ("complaint", complaint),
     ("payment_intent", payment_intent),
@@ -349,6 +352,65 @@ fn negotiate(context: &TurnContext, read: &Reading) -> Option<Outcome> {
         let replies = fits.unwrap_or_else(|| besides(context, read)).into_iter().chain(escalate.replies).collect();
         Outcome { phase: Phase::Interest, replies, ..escalate }
     })
+}
+
+/// "Mantap kak", "oh gitu", "paham": a word back, once; to the next one there is nothing to say.
+fn acknowledged(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    if !context.met_before || read.scan != Scan::default() || read.slots_said || read.named.is_some() || read.text.contains('?') {
+        return None;
+    }
+    // a yes may still take up what the card's last line offered
+    let about = context.conversation.package_code.as_ref();
+    let offered = about.is_some() && context.conversation.bundle_code.as_ref() != about && context.conversation.phase < Phase::Booking;
+    let again = context.nodded && read.understood.affirms && !offered && !read.asks("thanks");
+    let replies = if context.nodded { Vec::new() } else { vec![words(fixed(Fixed::Nod, read.lang))] };
+    ((read.understood.nods && !(read.understood.affirms && offered)) || again).then(|| Outcome { confidence: Some(0.8), ..Outcome::say(replies) })
+}
+
+/// Where prices are seen that are not the row's, and words that set them against it.
+const ADVERTS: &[&str] = &[
+    "iklan",
+    "ig",
+    "instagram",
+    "brosur",
+    "poster",
+    "flyer",
+    "pamflet",
+    "tiktok",
+    "facebook",
+    "fb",
+    "web",
+    "website",
+    "spanduk",
+    "ad",
+    "advert",
+    "brochure",
+    "story",
+    "status",
+    "feed",
+];
+const AGAINST: &[&str] = &["beda", "berbeda", "kok", "bukan", "naik", "padahal", "different", "why", "lho", "loh", "lo", "berubah", "jadi", "but"];
+
+/// "Di iklan 35 juta kok di sini beda?": the row's price, and a person looks at the advert.
+fn price_disputed(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    let told = read.understood.entities.budget?;
+    let package = &context.catalog.find(read.about(context)?)?.package;
+    let is_ours = [Some(package.price_idr), package.price_triple_idr, package.price_double_idr, package.price_infant_idr, package.dp_idr].contains(&Some(told));
+    if is_ours || !mentions(&read.text, ADVERTS) || !mentions(&read.text, AGAINST) {
+        return None;
+    }
+    let price = live(&Recipe::Answer { code: package.code.clone(), topic: Topic::Price, party: Some(0), lang: read.lang }, context);
+    let escalate = Outcome::escalate(Fixed::PriceChecked, read, Reason::ComplexQuestion);
+    Some(Outcome { replies: std::iter::once(price).chain(escalate.replies).collect(), ..escalate })
+}
+
+/// Wants to be told when a seat of a full package comes free: a person keeps that list.
+fn waiting_list(context: &TurnContext, read: &Reading) -> Option<Outcome> {
+    let lower = read.text.to_lowercase();
+    let wanted = ["waiting list", "waitinglist", "daftar tunggu", "cadangan", "kalau ada yang batal", "kalo ada yg batal", "kalau ada yang cancel", "kalo ada yg cancel"];
+    let listed = context.catalog.find(read.about(context)?)?;
+    let is_full = listed.package.availability(context.today) == Availability::Full;
+    (is_full && wanted.iter().any(|words| lower.contains(words))).then(|| Outcome::escalate(Fixed::WaitingList, read, Reason::ComplexQuestion))
 }
 
 /// Longest "I will ask my husband first", in words.

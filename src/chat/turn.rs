@@ -115,19 +115,27 @@ pub struct Before {
     pub lately: i64,
     /// Its last answer was a list of packages to choose from.
     pub listed: bool,
+    /// It was a word back to a nod or to thanks.
+    pub nodded: bool,
 }
 
 /// Rules whose answer is a list of packages.
 const LISTING: &[&str] = &["welcome", "wish", "preferences", "question_without_package"];
+/// Rules that answer nods.
+const NODDING: &[&str] = &["acknowledged", "thanks"];
 
 /// Whether the bot has ever answered here, how often since `since_ms`, and with what at last.
 pub fn replies(connection: &Connection, conversation_id: i64, since_ms: i64) -> Result<Before, StoreError> {
     let mut last = connection.prepare_cached("SELECT at, rule, escalation FROM turn WHERE conversation_id = ?1 ORDER BY id DESC LIMIT 1")?;
-    let last: Option<(i64, bool)> = last
-        .query_row([conversation_id], |row| Ok((row.get(0)?, LISTING.contains(&row.get_ref(1)?.as_str().unwrap_or("")) && row.get_ref(2)? == rusqlite::types::ValueRef::Null)))
+    let last: Option<(i64, bool, bool)> = last
+        .query_row([conversation_id], |row| {
+            let rule = row.get_ref(1)?.as_str().unwrap_or("");
+            let alone = row.get_ref(2)? == rusqlite::types::ValueRef::Null;
+            Ok((row.get(0)?, alone && LISTING.contains(&rule), alone && NODDING.contains(&rule)))
+        })
         .optional()?;
-    let Some((last, listed)) = last else { return Ok(Before::default()) };
-    let before = Before { met: true, lately: 0, listed };
+    let Some((last, listed, nodded)) = last else { return Ok(Before::default()) };
+    let before = Before { met: true, lately: 0, listed, nodded };
     if last < since_ms {
         return Ok(before);
     }
@@ -372,7 +380,8 @@ pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decis
             tx.audit("bot", "media.sent", &format!("package_media:{id}"), &json!({"conversation": seen.id, "media": reply.media_id}).to_string())?;
         }
     }
-    let answered = decision.replies.iter().any(|reply| reply.kind == "text");
+    // a nod that gets no word back waits for nobody
+    let answered = decision.replies.iter().any(|reply| reply.kind == "text") || decision.rule == "acknowledged";
     tx.prepare_cached(
         "UPDATE conversation SET turn_due_at = NULL, turn_failures = 0, answered_id = ?2, package_code = ifnull(?3, package_code), suggested_code = ?4, party_size = ifnull(?5, party_size),
            month = ifnull(?6, month), language = ?7, low_confidence = ?8, first_code = ifnull(first_code, ?9), last_code = ifnull(?10, last_code),

@@ -296,6 +296,7 @@ pub fn context(app: &App, connection: &Connection, known: &Known, conversation: 
         heard,
         met_before: before.met,
         list_shown: before.listed,
+        nodded: before.nodded,
         catalog: Arc::clone(&known.catalog),
         today: settings.day_of(now_ms),
         agency: settings.text("agency.name").to_owned(),

@@ -255,6 +255,14 @@ fn a_yes_gets_the_bundle_once_and_a_nod_gets_a_nod() {
     std::thread::sleep(Duration::from_millis(800));
     let after = app.waha.delivered();
     assert!(after.len() == before + 1 && after[before].chars().count() < 160, "{:?}", &after[before..]);
+    // to one nod after another there is nothing to say, and nobody waits for it; a question is answered again
+    app.customer_writes("6281200000001", "YN4", "mantap kak");
+    std::thread::sleep(Duration::from_millis(1_500));
+    assert_eq!((app.waha.delivered().len(), app.export("conversations")[0]["unread"].clone()), (before + 1, json!(0)));
+    app.customer_writes("6281200000001", "YN5", "berangkatnya tanggal berapa?");
+    let last = app.wait_delivered(before + 2);
+    assert!(last.len() == before + 2 && last[before + 1].contains("8 April 2030"), "{:?}", &last[before..]);
+    assert_eq!(app.export("escalations").len(), 0);
 }
 
 #[test]

@@ -25,6 +25,8 @@ pub struct Understanding {
     pub wants_human: bool,
     /// A short yes, to whatever was asked.
     pub affirms: bool,
+    /// Praise, or a sign that something was understood, and nothing else.
+    pub nods: bool,
     /// Of the likeliest intent, 0..=1.
     pub confidence: f32,
     /// Party, month, budget, city, room.
@@ -90,7 +92,62 @@ const NOD: usize = 4;
 
 fn affirms(read: &words::Read) -> bool {
     let Some(yes) = words::idea("yes") else { return false };
-    read.words.len() <= NOD && !read.asks && read.ideas.iter().any(|(at, _, idea)| *idea == yes && !read.words[*at].denied)
+    // "ya mantap" is a yes, "oh gitu ya" is none
+    let is_nod = nods(read);
+    read.words.len() <= NOD && !read.asks && read.ideas.iter().any(|(at, _, idea)| *idea == yes && !read.words[*at].denied && (*at == 0 || !is_nod))
+}
+
+/// Words that praise, or say that something was understood, and want nothing.
+const NODS: &[&str] = &[
+    "mantap",
+    "mantul",
+    "keren",
+    "bagus",
+    "top",
+    "jos",
+    "good",
+    "great",
+    "nice",
+    "cool",
+    "perfect",
+    "alhamdulillah",
+    "masyaallah",
+    "masya",
+    "subhanallah",
+    "barakallah",
+    "paham",
+    "faham",
+    "ngerti",
+    "mengerti",
+    "understood",
+    "jelas",
+    "lengkap",
+    "wkwk",
+    "wkwkwk",
+    "hehe",
+    "haha",
+    "hmm",
+    "oh",
+    "ooh",
+    "o",
+    "wah",
+    "wow",
+    "begitu",
+    "gitu",
+    "emolaugh",
+    "emolove",
+];
+/// And words that may stand beside them.
+const BESIDE_NODS: &[&str] = &[
+    "kak", "min", "mas", "mbak", "bu", "ibu", "bapak", "ustadz", "kang", "teh", "ya", "iya", "ok", "deh", "nih", "banget", "sekali", "ini", "itu", "infonya", "info", "sudah",
+    "saya", "aku", "i", "see", "very", "so", "allah", "emopray", "emook", "sip", "siap", "lah", "dong",
+];
+
+/// Whether all there is to a message is a nod.
+fn nods(read: &words::Read) -> bool {
+    let nod = |word: &words::Word| NODS.contains(&word.text.as_str());
+    let all = read.words.iter().all(|word| !word.denied && (nod(word) || BESIDE_NODS.contains(&word.text.as_str())));
+    !read.asks && read.words.len() <= NOD && all && read.words.iter().any(nod)
 }
 
 /// An intent is meant from this probability on. Source: the best F1 over all intents on files left out of learning
@@ -115,6 +172,7 @@ fn bare_code() -> Understanding {
         payment_intent: false,
         wants_human: false,
         affirms: false,
+        nods: false,
         confidence: 1.0,
         entities: Entities::default(),
     }
@@ -146,10 +204,17 @@ pub fn understand(text: &str, has_code: bool, about: bool, bare: bool, today: ch
     // a code alone asks for nothing else; anything else means at least one thing
     let meant = intents.iter().take_while(|(_, score)| *score >= MEANT).count().max(1);
     intents.truncate(meant);
-    let has = |wanted: &[&str]| intents.iter().any(|(name, _)| wanted.contains(name));
     let payment = scores[INTENTS];
     let said = intents.iter().any(|(name, score)| PAYING.contains(name) && *score >= MEANT); // the likeliest of guesses is not said
-    let payment_intent = (payment >= PAYS || (payment >= PAYS_AS_SAID && said)) && !(has(&["cancel_refund"]) && payment < 0.8);
+    let nods = nods(&read);
+    if nods {
+        intents.retain(|(name, _)| ["greeting", "thanks", "provide_info"].contains(name));
+        if intents.is_empty() {
+            intents.push(("provide_info", ALONE));
+        }
+    }
+    let has = |wanted: &[&str]| intents.iter().any(|(name, _)| wanted.contains(name));
+    let payment_intent = !nods && (payment >= PAYS || (payment >= PAYS_AS_SAID && said)) && !(has(&["cancel_refund"]) && payment < 0.8);
     if payment_intent && !has(&PAYING) {
         let likeliest = PAYING.into_iter().max_by(|a, b| scores[head(a)].total_cmp(&scores[head(b)]));
         intents.extend(likeliest.map(|name| (name, scores[head(name)])));
@@ -157,6 +222,7 @@ pub fn understand(text: &str, has_code: bool, about: bool, bare: bool, today: ch
     Understanding {
         language: tongue::detect(text),
         affirms: affirms(&read),
+        nods,
         confidence: intents.first().map_or(0.0, |(_, score)| *score),
         wants_human: intents.iter().any(|(name, _)| *name == "ask_human"),
         payment_intent,

@@ -36,7 +36,7 @@ pub const HEADS: [&str; 23] = [
 /// Buckets a feature can fall into: so many that of some 200,000 features hardly two share one.
 pub const BUCKETS: u32 = 1 << 20;
 
-/// Both models of what is asked for.
+/// The models of what is asked for.
 pub struct Model {
     /// Over features.
     pub linear: Linear,

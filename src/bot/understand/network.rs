@@ -1,6 +1,6 @@
 //! A small network that reads the words in their order: what every word is (itself, its letters, the ideas it stands for,
 //! whether it is denied), what stands on both sides of it, the strongest of each pattern anywhere in the message, and a
-//! judgement a head. It errs elsewhere than the linear model in `model`, and the two together err less than either.
+//! judgement a head. Two of them, learnt apart, are asked and their sums averaged. They err elsewhere than the linear model in `model`, and all together err less than any of them.
 //! `examples/learn.rs` learns its weights; one signed byte each stands in the binary.
 
 use super::linear::hash;
@@ -149,24 +149,25 @@ pub fn step(sums: &mut [f32], inputs: &[f32], weights: &[f32]) {
     }
 }
 
-/// Learnt weights.
+/// Learnt weights of networks that know the same words.
 pub struct Network {
     /// Hashes of known words and ideas, rising.
     known: Vec<u32>,
     layout: Layout,
     heads: usize,
-    weights: Vec<f32>,
+    members: Vec<Vec<f32>>,
 }
 
-/// Then heads (one byte), the number of known hashes, the hashes, and for each part of [`Layout::parts`] its scale and a byte a
+/// Then heads and members (a byte each), the number of known hashes, the hashes, and for each member and each part of [`Layout::parts`] its scale and a byte a
 /// weight; numbers little-endian.
 const MAGIC: &[u8; 4] = b"KAFC";
 
 impl Network {
-    /// Of weights laid out as [`Layout`] says.
-    pub fn new(known: Vec<u32>, heads: usize, weights: Vec<f32>) -> Option<Self> {
+    /// Of members whose weights are laid out as [`Layout`] says.
+    pub fn new(known: Vec<u32>, heads: usize, members: Vec<Vec<f32>>) -> Option<Self> {
         let layout = Layout::new(known.len(), heads);
-        (heads > 0 && weights.len() == layout.len).then_some(Self { known, layout, heads, weights })
+        let fit = heads > 0 && !members.is_empty() && members.iter().all(|weights| weights.len() == layout.len);
+        fit.then_some(Self { known, layout, heads, members })
     }
 
     /// Reads what `linear::pack` made smaller.
@@ -180,32 +181,39 @@ impl Network {
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (heads, rest) = bytes.strip_prefix(MAGIC)?.split_first()?;
         let heads = usize::from(*heads);
+        let (members, rest) = rest.split_first()?;
         let (count, rest) = rest.split_first_chunk::<4>()?;
         let (hashes, mut rest) = rest.split_at_checked((u32::from_le_bytes(*count) as usize).checked_mul(4)?)?;
         let known: Vec<u32> = hashes.as_chunks::<4>().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect();
         let layout = Layout::new(known.len(), heads);
-        let mut weights = Vec::with_capacity(layout.len);
-        for part in layout.parts() {
-            let (scale, after) = rest.split_first_chunk::<4>()?;
-            let (steps, after) = after.split_at_checked(part.len())?;
-            let scale = f32::from_le_bytes(*scale);
-            weights.extend(steps.iter().map(|step| f32::from(step.cast_signed()) * scale));
-            rest = after;
+        let mut all = Vec::new();
+        for _ in 0..*members {
+            let mut weights = Vec::new();
+            for part in layout.parts() {
+                let (scale, after) = rest.split_first_chunk::<4>()?;
+                let (steps, after) = after.split_at_checked(part.len())?;
+                let scale = f32::from_le_bytes(*scale);
+                weights.extend(steps.iter().map(|step| f32::from(step.cast_signed()) * scale));
+                rest = after;
+            }
+            all.push(weights);
         }
-        Self::new(known, heads, weights).filter(|_| rest.is_empty())
+        Self::new(known, heads, all).filter(|_| rest.is_empty())
     }
 
     /// The file the binary carries.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
-        bytes.push(self.heads as u8);
+        bytes.extend([self.heads as u8, self.members.len() as u8]);
         bytes.extend((self.known.len() as u32).to_le_bytes());
         self.known.iter().for_each(|hash| bytes.extend(hash.to_le_bytes()));
-        for part in self.layout.parts() {
-            let weights = &self.weights[part];
-            let scale = weights.iter().fold(1e-9f32, |most, weight| most.max(weight.abs())) / 127.0;
-            bytes.extend(scale.to_le_bytes());
-            bytes.extend(weights.iter().map(|weight| ((weight / scale).round() as i8).cast_unsigned()));
+        for weights in &self.members {
+            for part in self.layout.parts() {
+                let weights = &weights[part];
+                let scale = weights.iter().fold(1e-9f32, |most, weight| most.max(weight.abs())) / 127.0;
+                bytes.extend(scale.to_le_bytes());
+                bytes.extend(weights.iter().map(|weight| ((weight / scale).round() as i8).cast_unsigned()));
+            }
         }
         bytes
     }
@@ -215,9 +223,17 @@ impl Network {
         self.known.binary_search(&hash).map_or(0, |at| at + 1)
     }
 
-    /// Sum of each head: above zero is more likely than not.
+    /// Sum of each head, the mean over the members: above zero is more likely than not.
     pub fn sums(&self, seen: &Seen) -> Vec<f32> {
-        let (at, weights) = (&self.layout, &self.weights);
+        let mut sums = vec![0.0f32; self.heads];
+        for weights in &self.members {
+            add(&mut sums, 1.0 / self.members.len() as f32, &self.judge(weights, seen));
+        }
+        sums
+    }
+
+    fn judge(&self, weights: &[f32], seen: &Seen) -> Vec<f32> {
+        let at = &self.layout;
         let edge = SPAN / 2;
         // what stands before the first word and after the last is nothing
         let mut line = vec![0.0f32; (seen.words.len() + 2 * edge) * DIM];
@@ -265,11 +281,15 @@ mod tests {
         known.dedup();
         let layout = Layout::new(known.len(), 2);
         let mut state = 7u32;
-        let weights = (0..layout.len).map(|_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / (1 << 24) as f32 - 0.5
-        });
-        let network = Network::new(known, 2, weights.collect()).unwrap();
+        let mut weights = || {
+            (0..layout.len)
+                .map(|_| {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    (state >> 8) as f32 / (1 << 24) as f32 - 0.5
+                })
+                .collect::<Vec<f32>>()
+        };
+        let network = Network::new(known, 2, vec![weights(), weights()]).unwrap();
         let again = Network::from_packed(&super::super::linear::pack(&network.to_bytes()).unwrap()).unwrap();
         for (one, other) in network.sums(&seen).iter().zip(again.sums(&seen)) {
             assert!((one - other).abs() < 0.05 * one.abs().max(1.0), "{one} {other}");
@@ -277,7 +297,9 @@ mod tests {
         assert_ne!(network.sums(&seen), network.sums(&see(&read, false)), "what is known beside the words counts");
         assert_eq!(network.row(1), 0);
         let bytes = network.to_bytes();
-        assert!(Network::from_bytes(&bytes[..bytes.len() - 1]).is_none() && Network::from_bytes(b"KAFC\x02\xff\xff\xff\xff").is_none() && Network::from_bytes(b"KAFN").is_none());
+        assert!(
+            Network::from_bytes(&bytes[..bytes.len() - 1]).is_none() && Network::from_bytes(b"KAFC\x02\x01\xff\xff\xff\xff").is_none() && Network::from_bytes(b"KAFN").is_none()
+        );
         assert_eq!(network.sums(&see(&words::read(""), false)).len(), 2, "nothing said is judged too");
     }
 }
