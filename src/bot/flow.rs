@@ -104,6 +104,9 @@ impl Flow {
             if self.children(name).count() > MOST_CHOICES {
                 return Err(format!("node {name}: at most {MOST_CHOICES} choices"));
             }
+            if let Some(parent) = node.parent.as_deref().and_then(|parent| self.node(parent)).filter(|parent| parent.person) {
+                return Err(format!("node {name}: never reached, a person takes over at {}", parent.id));
+            }
             // up to the root in fewer steps than there are nodes, or it goes in a circle
             let mut up = Some(node);
             for _ in 0..self.nodes.len() {
@@ -114,6 +117,14 @@ impl Flow {
             }
             if up.is_some() {
                 return Err(format!("node {name}: its parents go in a circle"));
+            }
+        }
+        // the first beginning that fits is taken
+        let begins: Vec<&Node> = self.nodes.iter().filter(|node| node.parent.is_none()).collect();
+        for (at, node) in begins.iter().enumerate() {
+            let is_taken = |words: &String| begins[..at].iter().any(|earlier| says(&folded(words), earlier));
+            if node.keywords.iter().chain([&node.title]).all(is_taken) {
+                return Err(format!("node {}: never reached, every one of its keywords leads to an earlier node", node.id));
             }
         }
         Ok(())
@@ -250,12 +261,15 @@ mod tests {
     #[test]
     fn only_trees_that_can_be_walked_are_taken() {
         assert_eq!(flow(vec![node("a", None, "Menu", &["menu"]), node("b", Some("a"), "Haji", &[])]).check(), Ok(()));
+        assert_eq!(flow(vec![node("a", None, "Menu", &["menu"]), node("b", None, "Haji", &["menu haji"])]).check(), Ok(()), "its title still leads to it");
         for (nodes, wrong) in [
             (vec![], "nodes"),
             (vec![node("a", None, "Menu", &[])], "nothing leads"),
             (vec![node("a", None, "Menu", &["x"]), node("a", None, "Dua", &["y"])], "twice"),
             (vec![node("a", Some("z"), "Menu", &["x"])], "not there"),
             (vec![node("a", Some("b"), "A", &["x"]), node("b", Some("a"), "B", &["y"])], "circle"),
+            (vec![Node { person: true, ..node("a", None, "Menu", &["menu"]) }, node("b", Some("a"), "Haji", &[])], "never reached, a person"),
+            (vec![node("a", None, "Menu", &["menu"]), node("b", None, "Menu haji", &["menu lagi"])], "earlier node"),
         ] {
             let said = flow(nodes).check().unwrap_err();
             assert!(said.contains(wrong), "{said}");
