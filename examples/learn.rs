@@ -1,7 +1,7 @@
 //! Learns the weights of `src/bot/understand` from the labelled messages and writes them beside the code.
 //!
 //! ```text
-//! cargo run --release --example learn                       intents, and languages from our own messages alone
+//! cargo run --release --example learn                       network, intents, and languages from our own messages alone
 //! cargo run --release --example learn -- --languages FILE…  also sentences: {"text", "lang"} a line
 //! cargo run --release --example learn -- --network          the network that reads words in their order, and nothing else
 //! cargo run --release --example learn -- --faq              writes nothing: how well questions are found, by threshold

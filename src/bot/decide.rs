@@ -624,9 +624,18 @@ mod tests {
             context.nodded = true;
             assert!(decided(&context).replies.is_empty(), "{text}");
         }
-        for text in ["mantap, saya daftar ya", "bagus ga hotelnya?", "belum paham"] {
+        for text in [
+            "mantap, saya daftar ya",
+            "bagus ga hotelnya?",
+            "belum paham",
+            "info lengkap dong kak",
+            "harganya berapa ya",
+            "ok saya daftar",
+            "boleh minta brosurnya",
+            "alhamdulillah sudah kak",
+        ] {
             let mut context = context(&[text]);
-            context.met_before = true;
+            (context.met_before, context.nodded) = (true, true);
             assert_ne!(decided(&context).rule, "acknowledged", "{text}");
         }
     }
@@ -638,8 +647,12 @@ mod tests {
         let decision = decided(&context);
         assert_eq!((decision.rule, decision.escalation.map(|e| e.0)), ("price_disputed", Some(Reason::ComplexQuestion)));
         assert!(decision.replies[0].text.as_deref().unwrap().contains("Rp27.000.000"));
-        context.heard[0].text = Some("di brosur 27 juta kok murah ya".into());
-        assert_ne!(decided(&context).rule, "price_disputed", "it is the row's own price");
+        context.heard[0].text = Some("di iklan 20 juta kok di sini 27 juta?".into());
+        assert_eq!(decided(&context).rule, "price_disputed", "both prices are said");
+        for text in ["di brosur 27 juta kok murah ya", "Saya sudah lunas 54 juta, kok di web belum lunas?", "saya tahu dari IG kak, budget saya 35 juta kok"] {
+            context.heard[0].text = Some(text.into());
+            assert_ne!(decided(&context).rule, "price_disputed", "{text}");
+        }
     }
 
     #[test]
@@ -648,6 +661,10 @@ mod tests {
         context.conversation.package_code = Some("UMR_DES_2027_LIBURAN".into());
         let decision = decided(&context);
         assert_eq!((decision.rule, decision.escalation.is_some()), ("waiting_list", true));
+        for (text, waits) in [("klo ada yg batal kabarin ya kak", true), ("bisa minta nomor cadangan admin?", false), ("kalau saya batal uangnya kembali berapa persen?", false)] {
+            context.heard[0].text = Some(text.into());
+            assert_eq!(decided(&context).rule == "waiting_list", waits, "{text}");
+        }
         context.conversation.package_code = Some("UMR_APR_2027_HEMAT".into());
         assert_ne!(decided(&context).rule, "waiting_list");
     }
@@ -668,7 +685,8 @@ mod tests {
         let mut catalog = (*context.catalog).clone();
         catalog.packages[2].package.dp_idr = Some(5_000_000);
         context.catalog = Arc::new(catalog);
-        assert!(text_of(&context).contains("Rp5.000.000"));
+        let told = text_of(&context);
+        assert!(told.contains("Rp5.000.000") && told.contains("Belum perlu membayar") && !told.contains("Tim kami akan"), "{told}");
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub enum Fixed {
     PriceChecked,
     /// Wants a seat of a full package when one comes free.
     WaitingList,
+    /// Asked how paying goes, and was told.
+    NothingDue,
     /// Is not happy.
     Complaint,
     /// Haggles.
@@ -161,13 +163,13 @@ pub fn fixed(which: Fixed, lang: Language) -> &'static str {
         ),
         Fixed::TermsLater => t(
             lang,
-            "Belum perlu membayar apa pun, Bapak/Ibu. Besar DP, cara bayar dan batas pelunasan tiap paket disampaikan tim kami sebelum mendaftar; kalau ingin tahu sekarang, balas *minta admin*.",
+            "Belum perlu membayar apa pun, Bapak/Ibu. Besaran DP, cara bayar dan batas pelunasan tiap paket disampaikan tim kami sebelum mendaftar; kalau ingin tahu sekarang, balas *minta admin*.",
             "There is nothing to pay yet. Our team tells you the down payment, the ways to pay and the deadline of a package before you register; to hear them now, reply *talk to admin*.",
         ),
         Fixed::InfantPrice => t(
             lang,
-            "Hitungan berikut belum termasuk bayi; harganya disampaikan tim kami saat mendaftar.",
-            "What follows does not count the baby; our team tells you its price when you register.",
+            "Hitungan berikut belum termasuk bayi. Harga untuk bayi disampaikan tim kami saat pendaftaran.",
+            "The totals below do not include the baby; our team will tell you the infant price when you register.",
         ),
         Fixed::Nod => t(lang, "Siap, Bapak/Ibu 🙏 Kalau ada yang ingin ditanyakan, tulis saja di sini.", "Glad to help 🙏 If there is anything else, just write here."),
         Fixed::PriceChecked => t(
@@ -177,8 +179,13 @@ pub fn fixed(which: Fixed, lang: Language) -> &'static str {
         ),
         Fixed::WaitingList => t(
             lang,
-            "Kursi paket ini sedang penuh. Permintaan daftar tunggu Bapak/Ibu kami teruskan ke tim kami; mereka mengabari di chat ini.",
-            "This package is full at the moment. We have passed your wish for the waiting list on to our team; they will tell you in this chat.",
+            "Kursi paket ini sedang penuh. Permintaan daftar tunggu Bapak/Ibu sudah kami teruskan; tim kami akan mengabari di chat ini.",
+            "This package is full at the moment. We have passed your wish for the waiting list on to our team; they will let you know in this chat.",
+        ),
+        Fixed::NothingDue => t(
+            lang,
+            "Belum perlu membayar apa pun sekarang. Kalau sudah siap mendaftar, tulis saja di sini.",
+            "There is nothing to pay now. When you are ready to register, just write here.",
         ),
         Fixed::Complaint => t(
             lang,

@@ -47,7 +47,7 @@ pub struct TurnContext {
     pub met_before: bool,
     /// Its last answer was a list of packages to choose from.
     pub list_shown: bool,
-    /// Its last answer was a word back to a nod or to thanks.
+    /// Its last answer, a short while ago, was a word back to a nod, to thanks or to something noted.
     pub nodded: bool,
     /// Packages and their files.
     pub catalog: Arc<Catalog>,

@@ -249,14 +249,14 @@ fn unavailable(why: Availability, lang: Language) -> &'static str {
 }
 
 /// What is known about paying for a package, without any account number: that comes from a person.
-pub fn payment(package: &Package, party: Option<i64>, today: NaiveDate, lang: Language) -> String {
+pub fn payment(package: &Package, party: Option<i64>, early: bool, today: NaiveDate, lang: Language) -> String {
     let mut lines = vec![match lang {
         Language::Id => format!("Pembayaran *{}* ({}):", package.name, package.code),
         Language::En => format!("Paying for *{}* ({}):", package.name, package.code),
     }];
     lines.extend(terms(package, party, today, lang).into_iter().map(|(_, line)| format!("• {line}")));
     lines.push(String::new());
-    lines.push(fixed(Fixed::Account, lang).to_owned());
+    lines.push(fixed(if early { Fixed::NothingDue } else { Fixed::Account }, lang).to_owned());
     lines.join("\n")
 }
 

@@ -91,8 +91,11 @@ impl Reading {
             last_text: said.last().map_or(String::new(), |text| (*text).to_owned()),
             slots_said: understood.entities.pax.is_some() || understood.entities.month.is_some(),
             party_size: understood.entities.pax.or(context.conversation.party_size),
-            // a party told anew is told whole
-            infants: if understood.entities.pax.is_some() { understood.entities.infants.unwrap_or(0) } else { context.conversation.infants },
+            // another party is told whole
+            infants: match understood.entities.pax {
+                Some(party) if Some(party) != context.conversation.party_size => understood.entities.infants.unwrap_or(0),
+                _ => understood.entities.infants.unwrap_or(context.conversation.infants),
+            },
             month,
             named,
             understood,

@@ -45,6 +45,9 @@ pub enum Recipe {
         opening: Opening,
         month: Option<String>,
         party: Option<i64>,
+        /// Babies of the party, who pay no place in a room.
+        #[serde(default)]
+        infants: i64,
         asked: bool,
         lang: Language,
         agency: String,
@@ -53,7 +56,7 @@ pub enum Recipe {
     },
     /// Packages beside each other.
     Compare { codes: Vec<String>, party: Option<i64>, lang: Language },
-    /// Down payment and the day by which all is paid, then that a person takes it from here.
+    /// Down payment and the day by which all is paid, then that a person takes it from here, or that nothing is due yet.
     Payment {
         code: String,
         #[serde(default)]
@@ -61,6 +64,9 @@ pub enum Recipe {
         /// Only these, for who has heard it all before.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         parts: Vec<Term>,
+        /// Who asks does not want to pay yet.
+        #[serde(default)]
+        early: bool,
         lang: Language,
     },
     /// Programme, hotels, what is in and out, how to pay: everything a customer who is interested gets once.
@@ -243,14 +249,16 @@ impl Recipe {
             Self::Hello { code, lang, hello } => Some(package_text::hello(&catalog.find(code)?.package, *lang, hello.as_deref())),
             Self::Details { code, topic, party, lang } => Some(package_text::details(&catalog.find(code)?.package, *topic, *party, catalog, today, *lang)),
             Self::Answer { code, topic, party, lang } => Some(package_text::answer(&catalog.find(code)?.package, *topic, *party, catalog, today, *lang)),
-            Self::Offer { opening, month, party, asked, lang, agency, wish } => Some(offer(*opening, month.as_deref(), *party, *asked, catalog, today, *lang, agency, wish)),
+            Self::Offer { opening, month, party, infants, asked, lang, agency, wish } => {
+                Some(offer(*opening, month.as_deref(), *party, *infants, *asked, catalog, today, *lang, agency, wish))
+            }
             Self::Compare { codes, party, lang } => {
                 let packages: Vec<&Package> = codes.iter().filter_map(|code| catalog.find(code)).map(|listed| &listed.package).collect();
                 (packages.len() > 1).then(|| package_text::compare(&packages, *party, catalog, today, *lang))
             }
             Self::Particular { code, of, lang } => package_text::particulars(&catalog.find(code)?.package, of, *lang),
-            Self::Payment { code, party, parts, lang } if parts.is_empty() => Some(package_text::payment(&catalog.find(code)?.package, *party, today, *lang)),
-            Self::Payment { code, party, parts, lang } => package_text::payment_terms(&catalog.find(code)?.package, parts, *party, today, *lang),
+            Self::Payment { code, party, parts, early, lang } if parts.is_empty() => Some(package_text::payment(&catalog.find(code)?.package, *party, *early, today, *lang)),
+            Self::Payment { code, party, parts, lang, .. } => package_text::payment_terms(&catalog.find(code)?.package, parts, *party, today, *lang),
             Self::Bundle { code, party, lang } => Some(package_text::bundle(&catalog.find(code)?.package, *party, catalog, today, *lang)),
             Self::Proposal { text, about, packages, party, month, lines, lang } => {
                 let ground = Ground { catalog, today, party: *party, month: month.as_deref(), lines: lines.clone() };
@@ -275,7 +283,18 @@ pub fn listed<'c>(catalog: &'c Catalog, month: Option<&str>, today: NaiveDate) -
 const NEAREST: usize = 3;
 
 #[allow(clippy::too_many_arguments)] // the fields of Recipe::Offer, in their order
-fn offer(opening: Opening, month: Option<&str>, party: Option<i64>, asked: bool, catalog: &Catalog, today: NaiveDate, lang: Language, agency: &str, wish: &Wish) -> String {
+fn offer(
+    opening: Opening,
+    month: Option<&str>,
+    party: Option<i64>,
+    infants: i64,
+    asked: bool,
+    catalog: &Catalog,
+    today: NaiveDate,
+    lang: Language,
+    agency: &str,
+    wish: &Wish,
+) -> String {
     let wanted = month.and_then(|month| date::day(&format!("{month}-15")));
     let named = wanted.map(|day| format!("{} {}", date::month_name(day.month(), lang), day.year()));
     let shown = listed(catalog, month, today);
@@ -287,6 +306,7 @@ fn offer(opening: Opening, month: Option<&str>, party: Option<i64>, asked: bool,
         (Opening::Noted, Language::Id) => "Baik, Bapak/Ibu.".to_owned(),
         (Opening::Noted, Language::En) => "Noted, thank you.".to_owned(),
     };
+    let payers = party.map(|party| (party - infants).max(1));
     let known: Vec<String> = [
         party.map(|n| if lang == Language::En { format!("{n} {}", if n == 1 { "person" } else { "people" }) } else { format!("{n} orang") }),
         named.clone().map(|name| if lang == Language::En { name } else { format!("bulan {name}") }),
@@ -337,11 +357,11 @@ fn offer(opening: Opening, month: Option<&str>, party: Option<i64>, asked: bool,
             let _ = write!(
                 text,
                 "\n\n{missing}{picked}\n{}",
-                found.iter().map(|listed| line(&listed.package, lang, party, wish.note(&listed.package, lang))).collect::<Vec<_>>().join("\n")
+                found.iter().map(|listed| line(&listed.package, lang, payers, wish.note(&listed.package, lang))).collect::<Vec<_>>().join("\n")
             );
         }
         None => {
-            let _ = write!(text, "\n\n{head}\n{}", lines(&shown, party, lang));
+            let _ = write!(text, "\n\n{head}\n{}", lines(&shown, payers, lang));
         }
     }
     if answered && !questions.is_empty() {

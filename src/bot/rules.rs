@@ -2,6 +2,7 @@
 
 use super::TurnContext;
 use super::code::Scan;
+use super::figures::{self, Figure};
 use super::fixed::{Fixed, company as company_text, did_you_mean, fixed};
 use super::guard;
 use super::reading::Reading;
@@ -95,12 +96,12 @@ pub const FIRST: &[(&str, Rule)] = &[
     ("suggested_code", suggested_code),
     ("near_code", near_code),
     ("acknowledged", acknowledged),
-    ("price_disputed", price_disputed),
-    ("waiting_list", waiting_list),
     ("human_requested", human_requested),
     ("complaint", complaint),
+    ("waiting_list", waiting_list),
     ("payment_intent", payment_intent),
     ("cancel_refund", cancel_refund),
+    ("price_disputed", price_disputed),
     ("negotiate", negotiate),
     ("own_booking", own_booking),
     ("takes_time", takes_time),
@@ -261,7 +262,7 @@ fn payment_intent(context: &TurnContext, read: &Reading) -> Option<Outcome> {
     let replies = match knows {
         Some(package) => {
             let parts: Vec<Term> = TERMS.iter().filter(|(_, names)| again && mentions(&read.last_text, names)).map(|(term, _)| *term).collect();
-            let told = live(&Recipe::Payment { code: package.code.clone(), party: read.payers(), parts: parts.clone(), lang: read.lang }, context);
+            let told = live(&Recipe::Payment { code: package.code.clone(), party: read.payers(), parts: parts.clone(), early: false, lang: read.lang }, context);
             match again {
                 true if parts.is_empty() && mentions(&read.last_text, ACCOUNT) => vec![words(fixed(Fixed::Account, read.lang))],
                 // who has heard it all, and asks for nothing that the row tells
@@ -282,7 +283,7 @@ fn payment_terms(context: &TurnContext, read: &Reading) -> Option<Outcome> {
     let listed = read.about(context).and_then(|code| context.catalog.find(code));
     let told = match listed.map(|listed| &listed.package) {
         Some(package) if package.dp_idr.is_some() || package.payoff_by.is_some() => {
-            vec![live(&Recipe::Payment { code: package.code.clone(), party: read.payers(), parts: Vec::new(), lang: read.lang }, context)]
+            vec![live(&Recipe::Payment { code: package.code.clone(), party: read.payers(), parts: Vec::new(), early: true, lang: read.lang }, context)]
         }
         Some(package) => {
             let price = Recipe::Answer { code: package.code.clone(), topic: Topic::Price, party: read.payers().or(Some(0)), lang: read.lang };
@@ -354,49 +355,37 @@ fn negotiate(context: &TurnContext, read: &Reading) -> Option<Outcome> {
     })
 }
 
+/// All the words of a yes that has been answered already.
+const YES_AGAIN: &[&str] = &["iya", "ya", "ok", "baik", "siap", "sip", "noted", "yes", "kak", "min", "mas", "mbak", "bu", "ibu", "bapak", "emook", "emopray"];
+
 /// "Mantap kak", "oh gitu", "paham": a word back, once; to the next one there is nothing to say.
 fn acknowledged(context: &TurnContext, read: &Reading) -> Option<Outcome> {
-    if !context.met_before || read.scan != Scan::default() || read.slots_said || read.named.is_some() || read.text.contains('?') {
+    let only_words = context.heard.iter().all(|message| message.kind == "text");
+    if !context.met_before || !only_words || read.scan != Scan::default() || read.slots_said || read.named.is_some() || read.text.contains('?') {
         return None;
     }
     // a yes may still take up what the card's last line offered
     let about = context.conversation.package_code.as_ref();
     let offered = about.is_some() && context.conversation.bundle_code.as_ref() != about && context.conversation.phase < Phase::Booking;
-    let again = context.nodded && read.understood.affirms && !offered && !read.asks("thanks");
+    let again = context.nodded && !offered && words::read(&read.text).words.iter().all(|word| YES_AGAIN.contains(&word.text.as_str()));
     let replies = if context.nodded { Vec::new() } else { vec![words(fixed(Fixed::Nod, read.lang))] };
     ((read.understood.nods && !(read.understood.affirms && offered)) || again).then(|| Outcome { confidence: Some(0.8), ..Outcome::say(replies) })
 }
 
 /// Where prices are seen that are not the row's, and words that set them against it.
-const ADVERTS: &[&str] = &[
-    "iklan",
-    "ig",
-    "instagram",
-    "brosur",
-    "poster",
-    "flyer",
-    "pamflet",
-    "tiktok",
-    "facebook",
-    "fb",
-    "web",
-    "website",
-    "spanduk",
-    "ad",
-    "advert",
-    "brochure",
-    "story",
-    "status",
-    "feed",
-];
-const AGAINST: &[&str] = &["beda", "berbeda", "kok", "bukan", "naik", "padahal", "different", "why", "lho", "loh", "lo", "berubah", "jadi", "but"];
+const ADVERTS: &[&str] =
+    &["iklan", "ig", "instagram", "brosur", "poster", "flyer", "pamflet", "tiktok", "facebook", "fb", "web", "website", "spanduk", "ad", "advert", "brochure", "story", "feed"];
+const AGAINST: &[&str] = &["beda", "berbeda", "kok", "bukan", "padahal", "different", "why", "lho", "loh", "berubah"];
+/// What somebody can spend is no price.
+const SPENDS: &[&str] = &["budget", "anggaran", "dana", "punya"];
 
 /// "Di iklan 35 juta kok di sini beda?": the row's price, and a person looks at the advert.
 fn price_disputed(context: &TurnContext, read: &Reading) -> Option<Outcome> {
-    let told = read.understood.entities.budget?;
     let package = &context.catalog.find(read.about(context)?)?.package;
-    let is_ours = [Some(package.price_idr), package.price_triple_idr, package.price_double_idr, package.price_infant_idr, package.dp_idr].contains(&Some(told));
-    if is_ours || !mentions(&read.text, ADVERTS) || !mentions(&read.text, AGAINST) {
+    let ours = [Some(package.price_idr), package.price_triple_idr, package.price_double_idr, package.price_infant_idr, package.dp_idr];
+    let other = figures::find(&read.text).into_iter().any(|found| matches!(found.figure, Figure::Rupiah(told) if !ours.contains(&Some(told))));
+    let sets_against = mentions(&read.text, ADVERTS) && mentions(&read.text, AGAINST) && !mentions(&read.text, SPENDS);
+    if !other || !sets_against || read.asks("ask_packages") {
         return None;
     }
     let price = live(&Recipe::Answer { code: package.code.clone(), topic: Topic::Price, party: Some(0), lang: read.lang }, context);
@@ -404,13 +393,27 @@ fn price_disputed(context: &TurnContext, read: &Reading) -> Option<Outcome> {
     Some(Outcome { replies: std::iter::once(price).chain(escalate.replies).collect(), ..escalate })
 }
 
+/// How a place on the waiting list is asked for.
+const WAITS: &[&[&str]] = &[
+    &["waiting", "list"],
+    &["waitinglist"],
+    &["daftar", "tunggu"],
+    &["kursi", "cadangan"],
+    &["ada", "yang", "batal"],
+    &["ada", "yang", "cancel"],
+    &["someone", "cancels"],
+    &["ada", "yang", "mundur"],
+];
+
 /// Wants to be told when a seat of a full package comes free: a person keeps that list.
 fn waiting_list(context: &TurnContext, read: &Reading) -> Option<Outcome> {
-    let lower = read.text.to_lowercase();
-    let wanted = ["waiting list", "waitinglist", "daftar tunggu", "cadangan", "kalau ada yang batal", "kalo ada yg batal", "kalau ada yang cancel", "kalo ada yg cancel"];
     let listed = context.catalog.find(read.about(context)?)?;
-    let is_full = listed.package.availability(context.today) == Availability::Full;
-    (is_full && wanted.iter().any(|words| lower.contains(words))).then(|| Outcome::escalate(Fixed::WaitingList, read, Reason::ComplexQuestion))
+    if listed.package.availability(context.today) != Availability::Full || read.asks("cancel_refund") {
+        return None;
+    }
+    let said = words::read(&read.text).words;
+    let wanted = WAITS.iter().any(|phrase| said.windows(phrase.len()).any(|window| window.iter().zip(*phrase).all(|(word, wanted)| word.text == *wanted)));
+    wanted.then(|| Outcome { package: read.named.clone(), ..Outcome::escalate(Fixed::WaitingList, read, Reason::ComplexQuestion) })
 }
 
 /// Longest "I will ask my husband first", in words.
@@ -468,7 +471,10 @@ fn own_booking(context: &TurnContext, read: &Reading) -> Option<Outcome> {
     let said = words::read(&read.text).words;
     let has = |list: &[&str]| among(&said, list);
     let stands = has(OWN) && has(STANDS) && has(SO_FAR);
-    let own = stands || (has(RECEIPTS) && has(WANTED)) || (has(GIVEN) && has(GIVING)) || (has(&["tiket", "ticket", "visa", "paspor"]) && has(&["salah", "keliru", "wrong"]));
+    let own = stands
+        || (has(RECEIPTS) && has(WANTED))
+        || (has(GIVEN) && has(GIVING) && !has(&["list", "rincian", "isi", "item"]))
+        || (has(&["tiket", "ticket", "visa", "paspor"]) && has(&["salah", "keliru", "wrong"]));
     (own && !has(COMMON)).then(|| Outcome::escalate(Fixed::OwnBooking, read, Reason::ComplexQuestion))
 }
 
@@ -511,7 +517,7 @@ fn package_question(context: &TurnContext, read: &Reading) -> Option<Outcome> {
             phase: Phase::Interest,
             bundle: Some(code.to_owned()),
             package: read.named.clone(),
-            ..Outcome::say(own.into_iter().chain(bundle(context, read, listed, &topics)).collect())
+            ..Outcome::say(own.into_iter().chain(infants(read, listed)).chain(bundle(context, read, listed, &topics)).collect())
         });
     }
     let mut replies = Vec::new();
@@ -598,13 +604,16 @@ fn question_without_package(context: &TurnContext, read: &Reading) -> Option<Out
 fn offer(context: &TurnContext, read: &Reading, opening: Opening) -> Vec<Reply> {
     let asked = opening == Opening::Which;
     let wish = looked_for(context, read);
-    vec![live(&Recipe::Offer { opening, month: read.month.clone(), party: read.party_size, asked, lang: read.lang, agency: context.agency.clone(), wish }, context)]
+    vec![live(
+        &Recipe::Offer { opening, month: read.month.clone(), party: read.party_size, infants: read.infants, asked, lang: read.lang, agency: context.agency.clone(), wish },
+        context,
+    )]
 }
 
 /// What is looked for among the packages, in this turn's words.
 fn looked_for(context: &TurnContext, read: &Reading) -> Wish {
     let price = read.about(context).and_then(|code| context.catalog.find(code)).map(|listed| listed.package.price_idr);
-    Wish::of(&read.text, &read.understood.entities, read.party_size, price, &context.catalog, context.today)
+    Wish::of(&read.text, &read.understood.entities, read.payers(), price, &context.catalog, context.today)
 }
 
 /// "Bedanya hemat sama VIP apa?": their rows beside each other.

@@ -93,6 +93,7 @@ impl Lessons {
         understood.intents = lesson.intents.iter().map(|name| (*name, 1.0)).collect();
         understood.payment_intent = lesson.payment_intent;
         understood.wants_human = lesson.intents.contains(&"ask_human");
+        understood.nods = false;
         understood.confidence = 1.0;
         true
     }

@@ -115,7 +115,7 @@ pub struct Before {
     pub lately: i64,
     /// Its last answer was a list of packages to choose from.
     pub listed: bool,
-    /// It was a word back to a nod or to thanks.
+    /// It was a word back to a nod, to thanks or to something noted, within the time asked about.
     pub nodded: bool,
 }
 
@@ -137,7 +137,7 @@ pub fn replies(connection: &Connection, conversation_id: i64, since_ms: i64) -> 
     let Some((last, listed, nodded)) = last else { return Ok(Before::default()) };
     let before = Before { met: true, lately: 0, listed, nodded };
     if last < since_ms {
-        return Ok(before);
+        return Ok(Before { nodded: false, ..before });
     }
     let mut count = connection.prepare_cached("SELECT count(*) FROM (SELECT at FROM turn WHERE conversation_id = ?1 ORDER BY id DESC LIMIT 1000) WHERE at >= ?2")?;
     Ok(Before { lately: count.query_row((conversation_id, since_ms), |row| row.get(0))?, ..before })
@@ -386,7 +386,7 @@ pub fn apply(tx: &Tx<'_>, seen: &Conversation, heard: &[Heard], decision: &Decis
         "UPDATE conversation SET turn_due_at = NULL, turn_failures = 0, answered_id = ?2, package_code = ifnull(?3, package_code), suggested_code = ?4, party_size = ifnull(?5, party_size),
            month = ifnull(?6, month), language = ?7, low_confidence = ?8, first_code = ifnull(first_code, ?9), last_code = ifnull(?10, last_code),
            unread_count = CASE WHEN ?11 THEN 0 ELSE unread_count END, last_message_id = ifnull(?12, last_message_id), last_at = CASE WHEN ?12 IS NULL THEN last_at ELSE max(last_at, ?13) END,
-           bundle_code = ifnull(?14, bundle_code), flow_place = ?15, infants = ?16 WHERE id = ?1",
+           bundle_code = ifnull(?14, bundle_code), flow_place = ?15, infants = CASE WHEN ?5 IS NULL THEN infants ELSE ?16 END WHERE id = ?1",
     )?
     .execute(rusqlite::params![
         seen.id, to_id, decision.package_code, decision.suggested_code, decision.party_size, decision.month, decision.language, low, first, last,
@@ -467,7 +467,7 @@ fn listen(tx: &Tx<'_>, now: &Conversation, heard: &[Heard], decision: &Decision)
     let (first, last) = touch(tx, now, &decision.touches)?;
     tx.prepare_cached(
         "UPDATE conversation SET turn_due_at = NULL, turn_failures = 0, answered_id = ifnull(last_in_id, answered_id), package_code = ifnull(?2, package_code),
-           party_size = ifnull(?3, party_size), month = ifnull(?4, month), first_code = ifnull(first_code, ?5), last_code = ifnull(?6, last_code), infants = ?7 WHERE id = ?1",
+           party_size = ifnull(?3, party_size), month = ifnull(?4, month), first_code = ifnull(first_code, ?5), last_code = ifnull(?6, last_code), infants = CASE WHEN ?3 IS NULL THEN infants ELSE ?7 END WHERE id = ?1",
     )?
     .execute((now.id, &decision.package_code, decision.party_size, &decision.month, &first, &last, decision.infants))?;
     follow(tx, now, heard, decision, first, None)?;

@@ -259,7 +259,7 @@ fn a_yes_gets_the_bundle_once_and_a_nod_gets_a_nod() {
     app.customer_writes("6281200000001", "YN4", "mantap kak");
     std::thread::sleep(Duration::from_millis(1_500));
     assert_eq!((app.waha.delivered().len(), app.export("conversations")[0]["unread"].clone()), (before + 1, json!(0)));
-    app.customer_writes("6281200000001", "YN5", "berangkatnya tanggal berapa?");
+    app.customer_writes("6281200000001", "YN5", "berangkatnya tanggal berapa ya");
     let last = app.wait_delivered(before + 2);
     assert!(last.len() == before + 2 && last[before + 1].contains("8 April 2030"), "{:?}", &last[before..]);
     assert_eq!(app.export("escalations").len(), 0);

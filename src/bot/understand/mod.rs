@@ -92,9 +92,9 @@ const NOD: usize = 4;
 
 fn affirms(read: &words::Read) -> bool {
     let Some(yes) = words::idea("yes") else { return false };
-    // "ya mantap" is a yes, "oh gitu ya" is none
-    let is_nod = nods(read);
-    read.words.len() <= NOD && !read.asks && read.ideas.iter().any(|(at, _, idea)| *idea == yes && !read.words[*at].denied && (*at == 0 || !is_nod))
+    // "oh iya" is a yes, "oh gitu ya" is none
+    let only_heard = nods(read) && read.words.iter().any(|word| matches!(word.text.as_str(), "gitu" | "begitu"));
+    read.words.len() <= NOD && !read.asks && !only_heard && read.ideas.iter().any(|(at, _, idea)| *idea == yes && !read.words[*at].denied)
 }
 
 /// Words that praise, or say that something was understood, and want nothing.
@@ -121,7 +121,6 @@ const NODS: &[&str] = &[
     "mengerti",
     "understood",
     "jelas",
-    "lengkap",
     "wkwk",
     "wkwkwk",
     "hehe",
@@ -139,8 +138,8 @@ const NODS: &[&str] = &[
 ];
 /// And words that may stand beside them.
 const BESIDE_NODS: &[&str] = &[
-    "kak", "min", "mas", "mbak", "bu", "ibu", "bapak", "ustadz", "kang", "teh", "ya", "iya", "ok", "deh", "nih", "banget", "sekali", "ini", "itu", "infonya", "info", "sudah",
-    "saya", "aku", "i", "see", "very", "so", "allah", "emopray", "emook", "sip", "siap", "lah", "dong",
+    "kak", "min", "mas", "mbak", "bu", "ibu", "bapak", "ustadz", "kang", "teh", "ya", "iya", "ok", "deh", "nih", "banget", "sekali", "ini", "itu", "saya", "aku", "i", "see",
+    "very", "so", "allah", "emopray", "emook", "sip", "siap", "lah",
 ];
 
 /// Whether all there is to a message is a nod.

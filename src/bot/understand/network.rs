@@ -158,7 +158,7 @@ pub struct Network {
     members: Vec<Vec<f32>>,
 }
 
-/// Then heads and members (a byte each), the number of known hashes, the hashes, and for each member and each part of [`Layout::parts`] its scale and a byte a
+/// Begins the file. Then heads and members (a byte each), the number of known hashes, the hashes, and for each member and each part of [`Layout::parts`] its scale and a byte a
 /// weight; numbers little-endian.
 const MAGIC: &[u8; 4] = b"KAFC";
 

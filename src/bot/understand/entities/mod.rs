@@ -78,6 +78,10 @@ mod tests {
             ("2 orang dewasa 2 anak", 4, None),
             ("kami berdua", 2, None),
             ("kami berdua, bayinya ditinggal", 2, None),
+            ("Kami bertiga. bayi kena biaya?", 3, None),
+            ("kami berdua, kalau bayi bayar berapa", 2, None),
+            ("2 dewasa 1 anak, ada bayi juga. totalnya berapa", 3, None),
+            ("saya, istri dan bayi. total berapa", 3, Some(1)),
         ] {
             let found = find(text, today(), false);
             assert_eq!((found.pax, found.infants), (Some(pax), infants), "{text}");

@@ -190,8 +190,8 @@ const WITH: &[&str] = &[
 
 /// Under two years old: a place on a lap, a price of its own.
 const BABIES: &[&str] = &["bayi", "bayinya", "infant", "infants", "baby", "babies", "orok"];
-/// Words after which a baby comes on top of those counted.
-const ON_TOP: &[&str] = &["bawa", "plus", "tambah", "ditambah", "sama", "dan", "and", "with", "bareng", "ajak", "ngajak"];
+/// Words after which a baby is one of those counted.
+const AMONG: &[&str] = &["termasuk", "including", "includes", "satunya", "satu", "salah", "seorang", "salahsatunya", "one", "kalebet", "kaasup"];
 /// And words that leave it at home.
 const STAYS: &[&str] = &["ditinggal", "tinggal", "titip", "dititip", "dititipkan", "tanpa", "without"];
 
@@ -207,10 +207,13 @@ pub(super) fn infants(words: &[Word], bare: bool) -> Option<i64> {
     let from = before.map_or(at, |(from, _)| from);
     let others: Vec<Word> = words[..from].iter().chain(&words[at + 1..]).cloned().collect();
     let without = size(&others, bare).unwrap_or(0);
-    let on_top = from.checked_sub(1).is_some_and(|last| ON_TOP.contains(&words[last].text.as_str()));
+    let told = before.map_or(1, |(_, n)| n);
+    // "5 orang termasuk 2 bayi", "berempat, satunya bayi": among those told before
+    let among = words[..from].iter().rev().take(2).any(|word| AMONG.contains(&word.text.as_str()));
     let n = match all - without {
-        0 if on_top => 0,
-        0 => before.map_or(1, |(_, n)| n),
+        0 if among => told,
+        0 => 0, // on top of those counted, or only asked about
+        more if without == 0 => told.min(more),
         more => more,
     };
     (n > 0 && n < all).then_some(n)
