@@ -187,7 +187,7 @@ CREATE TABLE conversation (
   turn_failures     INTEGER NOT NULL DEFAULT 0, -- turns in a row that broke; two park the turn with a person
   low_confidence    INTEGER NOT NULL DEFAULT 0, -- low-confidence turns in a row
   party_size        INTEGER,            -- slots, remembered across messages
-  infants           INTEGER NOT NULL DEFAULT 0, -- of party_size
+  infants           INTEGER NOT NULL DEFAULT 0, -- babies of party_size
   month             TEXT,               -- YYYY-MM
   suggested_code    TEXT,               -- the bot asked "did you mean …?"
   rating_asked_at   INTEGER,            -- satisfaction was asked
@@ -935,7 +935,7 @@ CREATE TABLE booking (
   created_at   INTEGER NOT NULL,
   updated_at   INTEGER NOT NULL,
   cancelled_at INTEGER,
-  state        TEXT NOT NULL GENERATED ALWAYS AS (CASE WHEN cancelled_at IS NOT NULL THEN 'cancelled' WHEN paid_idr >= total_idr THEN 'paid' WHEN paid_idr > 0 THEN 'part' ELSE 'unpaid' END) VIRTUAL
+  state        TEXT NOT NULL GENERATED ALWAYS AS (CASE WHEN cancelled_at IS NOT NULL THEN 'cancelled' WHEN paid_idr >= total_idr THEN 'paid' WHEN paid_idr > 0 THEN 'part' ELSE 'unpaid' END) STORED
 ) STRICT;
 CREATE INDEX booking_state   ON booking (state, id);
 CREATE INDEX booking_contact ON booking (contact_id, id);

@@ -170,16 +170,12 @@ fn cross(messages: &[Message]) {
         for message in unseen {
             let read = words::read(&message.text);
             let sums = learnt.network.sums(&understand::network::see(&read, message.about));
+            let linear = model::linear(&learnt.linear, &read, message.about);
             for (share, tally) in SHARES.iter().zip(&mut by_share) {
-                let mut scores = model::linear(&learnt.linear, &read, message.about);
+                let mut scores = linear.clone();
                 model::blend(&mut scores, &sums, *share);
                 for (score, meant) in scores.iter().zip(&message.heads).take(heads - 1) {
-                    match (*score >= MEANT, meant) {
-                        (true, true) => tally[0] += 1,
-                        (true, false) => tally[1] += 1,
-                        (false, true) => tally[2] += 1,
-                        (false, false) => {}
-                    }
+                    count(tally, *score >= MEANT, *meant);
                 }
             }
             let scores = model::score(&learnt, &read, message.about);
@@ -187,22 +183,12 @@ fn cross(messages: &[Message]) {
             let (pays, meant) = (scores[heads - 1], message.heads[heads - 1]);
             for (lower, row) in AS_SAID.iter().zip(&mut as_said) {
                 for (limit, tally) in LIMITS.iter().zip(row) {
-                    match (pays >= *limit || (said && pays >= *lower), meant) {
-                        (true, true) => tally[0] += 1,
-                        (true, false) => tally[1] += 1,
-                        (false, true) => tally[2] += 1,
-                        (false, false) => {}
-                    }
+                    count(tally, pays >= *limit || (said && pays >= *lower), meant);
                 }
             }
             for (head, tally) in tallies.iter_mut().enumerate() {
                 for (limit, tally) in LIMITS.iter().zip(tally) {
-                    match (scores[head] >= *limit, message.heads[head]) {
-                        (true, true) => tally[0] += 1,
-                        (true, false) => tally[1] += 1,
-                        (false, true) => tally[2] += 1,
-                        (false, false) => {}
-                    }
+                    count(tally, scores[head] >= *limit, message.heads[head]);
                 }
             }
         }
@@ -214,16 +200,30 @@ fn cross(messages: &[Message]) {
     tallies.push(all);
     println!("{:<16} {}", "", LIMITS.map(|limit| format!("{limit:>7}")).concat());
     for (name, tally) in model::HEADS.iter().chain(&["all intents"]).zip(&tallies) {
-        let f1 = tally.map(|[hits, alarms, misses]| 2.0 * f64::from(hits) / f64::from((2 * hits + alarms + misses).max(1)));
+        let f1 = tally.map(f1_of);
         println!("{name:<16} {}", f1.map(|f1| format!("{f1:>7.3}")).concat());
     }
-    for (share, [hits, alarms, misses]) in SHARES.iter().zip(by_share) {
-        println!("network's share {share:<4} {:>7.4}", 2.0 * f64::from(hits) / f64::from((2 * hits + alarms + misses).max(1)));
+    for (share, tally) in SHARES.iter().zip(by_share) {
+        println!("network's share {share:<4} {:>7.4}", f1_of(tally));
     }
     for (lower, row) in AS_SAID.iter().zip(&as_said) {
-        let f1 = row.map(|[hits, alarms, misses]| 2.0 * f64::from(hits) / f64::from((2 * hits + alarms + misses).max(1)));
+        let f1 = row.map(f1_of);
         println!("said, {lower:<10} {}", f1.map(|f1| format!("{f1:>7.3}")).concat());
     }
+}
+
+/// Adds a judgement to right ones, false alarms and misses.
+fn count(tally: &mut [u32; 3], said: bool, meant: bool) {
+    match (said, meant) {
+        (true, true) => tally[0] += 1,
+        (true, false) => tally[1] += 1,
+        (false, true) => tally[2] += 1,
+        (false, false) => {}
+    }
+}
+
+fn f1_of([hits, alarms, misses]: [u32; 3]) -> f64 {
+    2.0 * f64::from(hits) / f64::from((2 * hits + alarms + misses).max(1))
 }
 
 type Example = (Vec<Feature>, Vec<bool>);

@@ -248,7 +248,8 @@ fn unavailable(why: Availability, lang: Language) -> &'static str {
     }
 }
 
-/// What is known about paying for a package, without any account number: that comes from a person.
+/// What is known about paying for a package, without any account number: that comes from a person. `early`: who asks does not
+/// want to pay yet, and is promised nobody.
 pub fn payment(package: &Package, party: Option<i64>, early: bool, today: NaiveDate, lang: Language) -> String {
     let mut lines = vec![match lang {
         Language::Id => format!("Pembayaran *{}* ({}):", package.name, package.code),

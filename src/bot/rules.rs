@@ -441,27 +441,7 @@ const WANTED: &[&str] = &["mana", "kapan", "kirim", "dikirim", "kirimi", "minta"
 const GIVEN: &[&str] = &["koper", "seragam", "perlengkapan", "mukena"];
 const GIVING: &[&str] = &["dibagikan", "dibagi", "diambil", "dikirim", "pembagian", "pengambilan"];
 /// Questions that anybody may ask.
-const COMMON: &[&str] = &[
-    "list",
-    "daftar",
-    "rincian",
-    "isi",
-    "item",
-    "termasuk",
-    "included",
-    "apa",
-    "berapa",
-    "bikin",
-    "buat",
-    "pembuatan",
-    "syarat",
-    "masa",
-    "berlaku",
-    "requirements",
-    "valid",
-    "biaya",
-    "bisa",
-];
+const COMMON: &[&str] = &["termasuk", "included", "apa", "berapa", "bikin", "buat", "pembuatan", "syarat", "masa", "berlaku", "requirements", "valid", "biaya", "bisa"];
 
 /// The state of a booking is in nobody's row: a person looks.
 fn own_booking(context: &TurnContext, read: &Reading) -> Option<Outcome> {

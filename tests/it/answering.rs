@@ -265,6 +265,18 @@ fn a_yes_gets_the_bundle_once_and_a_nod_gets_a_nod() {
     assert_eq!(app.export("escalations").len(), 0);
 }
 
+/// Who has booked asks about his own; that he says when he registered does not make it a question anybody may ask.
+#[test]
+fn who_has_booked_reaches_a_person_about_his_own_papers() {
+    let app = Kafilah::start();
+    let asked = |text: &str| {
+        let body = json!({"phone": "6281200000091", "message": text, "current_phase": "booking", "context_code": "UMR_APR_2030_HEMAT", "dry_run": true});
+        app.api("POST", "/api/ai/process-message", Some(body)).1["rule"].clone()
+    };
+    assert_eq!(asked("saya sudah daftar bulan lalu, visa saya sudah terbit belum?"), "own_booking");
+    assert_ne!(asked("tlg dikirim list perlengkapan yg didapat"), "own_booking");
+}
+
 #[test]
 fn a_number_with_a_measure_is_no_party() {
     let app = Kafilah::start();

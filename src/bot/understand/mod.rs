@@ -145,8 +145,8 @@ const BESIDE_NODS: &[&str] = &[
 /// Whether all there is to a message is a nod.
 fn nods(read: &words::Read) -> bool {
     let nod = |word: &words::Word| NODS.contains(&word.text.as_str());
-    let all = read.words.iter().all(|word| !word.denied && (nod(word) || BESIDE_NODS.contains(&word.text.as_str())));
-    !read.asks && read.words.len() <= NOD && all && read.words.iter().any(nod)
+    let fits = |word: &words::Word| !word.denied && (nod(word) || BESIDE_NODS.contains(&word.text.as_str()));
+    !read.asks && read.words.len() <= NOD && read.words.iter().all(fits) && read.words.iter().any(nod)
 }
 
 /// An intent is meant from this probability on. Source: the best F1 over all intents on files left out of learning
