@@ -5,6 +5,7 @@ use crate::chat::knowledge::KnowledgeCache;
 use crate::chat::prompt::PromptError;
 use crate::chat::{faq, prompt};
 use crate::db::setting::{SecretKey, Settings};
+use crate::db::writer::Lines;
 use crate::db::{DataDir, Store, StoreError, event, setting};
 use crate::kernel::clock::Clock;
 use crate::kernel::hours::Hours;
@@ -31,22 +32,36 @@ const MOST_LOOKS: usize = 10_000;
 /// A wake that is never lost: set while nobody waits, it ends the next wait at once.
 #[derive(Default)]
 pub struct Wake {
-    set: Mutex<bool>,
+    bell: Mutex<Bell>,
     changed: Condvar,
+}
+
+#[derive(Default)]
+struct Bell {
+    rung: bool,
+    listeners: usize,
 }
 
 impl Wake {
     /// Wakes whoever waits, now or next.
     pub fn notify(&self) {
-        *self.set.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.changed.notify_all();
+        let mut bell = self.bell.lock().unwrap_or_else(PoisonError::into_inner);
+        let already = std::mem::replace(&mut bell.rung, true);
+        let nobody = bell.listeners == 0;
+        drop(bell);
+        // a call into the kernel, only where somebody sleeps who has not been called yet
+        if !already && !nobody {
+            self.changed.notify_all();
+        }
     }
 
     /// Waits for a wake, `timeout` at the longest.
     pub fn wait(&self, timeout: Duration) {
-        let set = self.set.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut set, _) = self.changed.wait_timeout_while(set, timeout, |set| !*set).unwrap_or_else(PoisonError::into_inner);
-        *set = false;
+        let mut bell = self.bell.lock().unwrap_or_else(PoisonError::into_inner);
+        bell.listeners += 1;
+        let (mut bell, _) = self.changed.wait_timeout_while(bell, timeout, |bell| !bell.rung).unwrap_or_else(PoisonError::into_inner);
+        bell.listeners -= 1;
+        bell.rung = false;
     }
 }
 
@@ -189,9 +204,7 @@ impl App {
             if woken.turns {
                 app.turns.notify();
             }
-            if woken.outbox {
-                app.wake_queues();
-            }
+            app.wake_queues(woken.outbox);
             if woken.media {
                 app.media.notify();
             }
@@ -226,7 +239,7 @@ impl App {
         if let Some(fresh) = fresh {
             *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
             self.refresh_hours()?;
-            self.wake_queues();
+            self.wake_queues(Lines::All);
             self.turns.notify();
         }
         Ok(changed)
@@ -265,10 +278,13 @@ impl App {
         });
     }
 
-    /// Wakes every queue thread.
-    pub fn wake_queues(&self) {
-        for wake in self.queues.lock().unwrap_or_else(PoisonError::into_inner).values() {
-            wake.notify();
+    /// Wakes queue threads; [`Lines::All`] also the one that starts them.
+    pub fn wake_queues(&self, lines: Lines) {
+        let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        match lines {
+            Lines::None => {}
+            Lines::One(channel_id) => queues.get(&channel_id).into_iter().for_each(|wake| wake.notify()),
+            Lines::All => queues.values().for_each(|wake| wake.notify()),
         }
     }
 
@@ -286,7 +302,7 @@ impl App {
         self.chores.notify();
         self.lab.notify();
         self.labels.notify();
-        self.wake_queues();
+        self.wake_queues(Lines::All);
     }
 
     /// Wall clock, unix ms.

@@ -110,7 +110,7 @@ fn find_or_make(tx: &Tx<'_>, session: &str, engine: Option<&str>) -> Result<i64,
                 (kind, session, engine, status, tx.now_ms),
             )?;
             let id = tx.last_insert_rowid();
-            tx.wake_outbox(); // a new number gets its own queue thread
+            tx.wake_every_outbox(); // a new number gets its own queue thread
             Ok(id)
         }
     }
@@ -148,7 +148,7 @@ pub fn report(tx: &Tx<'_>, channel_id: i64, report: &Report<'_>) -> Result<(), S
     if before.as_deref() != Some(report.status) {
         tx.audit("system", "channel.status", &format!("channel:{channel_id}"), report.status)?;
         tx.emit("alert", None, json!({"kind": "channel_status", "channel_id": channel_id, "status": report.status}))?;
-        tx.wake_outbox();
+        tx.wake_outbox(channel_id);
         if matches!(report.status, "FAILED" | "STOPPED") {
             tx.emit("alert", None, json!({"kind": "whatsapp_down", "status": report.status}))?;
         }

@@ -206,7 +206,7 @@ pub fn enqueue(tx: &Tx<'_>, new: &Outgoing<'_>) -> Result<i64, StoreError> {
          VALUES (?1, ?2, ?3, ?4, 'due', ?5, ?6, ?7, ?8, ?9)",
     )?
     .execute((message_id, new.conversation_id, new.channel_id, new.priority as i64, tx.process_ms, tx.process_ms + valid, new.render, new.generation, tx.now_ms))?;
-    tx.wake_outbox();
+    tx.wake_outbox(new.channel_id);
     Ok(message_id)
 }
 
@@ -262,7 +262,7 @@ pub fn no_first_contact_any_more(tx: &Tx<'_>, conversation_id: i64) -> Result<()
         .prepare_cached("UPDATE outbox SET due_at = ?2 WHERE conversation_id = ?1 AND is_open = 1 AND state = 'due' AND last_cause IN ('daily_cap', 'timelock', 'capped')")?
         .execute((conversation_id, tx.process_ms))?;
     if freed > 0 {
-        tx.wake_outbox();
+        tx.wake_every_outbox();
     }
     Ok(())
 }
@@ -322,10 +322,12 @@ pub struct Item {
     pub turn_to_id: Option<i64>,
     /// Name of the last failure.
     pub last_cause: Option<String>,
+    /// When it was put here, wall clock.
+    pub created_at: i64,
 }
 
 const ITEM: &str = "SELECT o.id, o.message_id, o.conversation_id, v.chat_id, m.kind, m.text, m.wa_id, m.extra, d.sha256, d.mime, d.file_name, o.priority, o.attempts,
-    o.lookups, o.due_at, o.typing_at, o.attempt_at, o.valid_until, o.render, o.render_generation, m.author, v.handler, v.last_in_id, c.opted_out_at, t.to_id, o.last_cause, m.reply_to
+    o.lookups, o.due_at, o.typing_at, o.attempt_at, o.valid_until, o.render, o.render_generation, m.author, v.handler, v.last_in_id, c.opted_out_at, t.to_id, o.last_cause, m.reply_to, o.created_at
     FROM outbox o JOIN message m ON m.id = o.message_id JOIN conversation v ON v.id = o.conversation_id JOIN contact c ON c.id = v.contact_id
     LEFT JOIN media d ON d.id = m.media_id LEFT JOIN turn t ON t.id = m.turn_id";
 
@@ -361,6 +363,7 @@ fn item(row: &Row<'_>) -> rusqlite::Result<Item> {
         turn_to_id: row.get(24)?,
         last_cause: row.get(25)?,
         reply_to: row.get(26)?,
+        created_at: row.get(27)?,
     })
 }
 
@@ -561,9 +564,11 @@ fn end(tx: &Tx<'_>, id: i64, what: Happening, cause: &str, status: &str) -> Resu
 
 /// A receipt moved the message on: the row follows.
 pub fn receipt(tx: &Tx<'_>, message_id: i64, status: &str, cause: Option<&str>) -> Result<(), StoreError> {
-    let row: Option<(i64, String)> =
-        tx.prepare_cached("SELECT id, state FROM outbox WHERE message_id = ?1")?.query_row([message_id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    let Some((id, state)) = row else { return Ok(()) };
+    let row: Option<(i64, String, i64)> = tx
+        .prepare_cached("SELECT id, state, channel_id FROM outbox WHERE message_id = ?1")?
+        .query_row([message_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    let Some((id, state, channel_id)) = row else { return Ok(()) };
     let what = match status {
         "sent" => Happening::Find,
         "delivered" => Happening::Deliver,
@@ -577,7 +582,7 @@ pub fn receipt(tx: &Tx<'_>, message_id: i64, status: &str, cause: Option<&str>) 
             tx.emit("alert", Some(conversation), json!({"kind": "send_failed", "cause": cause, "message_id": message_id}))?;
         }
         if state == "sending" || state == "unknown" {
-            tx.wake_outbox(); // the next in line may go
+            tx.wake_outbox(channel_id); // the next in line may go
         }
     }
     Ok(())
@@ -613,13 +618,14 @@ pub fn retry(tx: &Tx<'_>, actor: &str, id: i64) -> Result<bool, StoreError> {
     if step(tx, id, Happening::Retry)?.is_none() {
         return Ok(false);
     }
-    let (message_id, conversation_id): (i64, i64) = tx
+    let (message_id, conversation_id, channel_id): (i64, i64, i64) = tx
         .prepare_cached(
-            "UPDATE outbox SET state = 'due', due_at = ?2, valid_until = ?3, last_cause = NULL, typing_at = NULL, lookups = 0 WHERE id = ?1 RETURNING message_id, conversation_id",
+            "UPDATE outbox SET state = 'due', due_at = ?2, valid_until = ?3, last_cause = NULL, typing_at = NULL, lookups = 0 WHERE id = ?1
+             RETURNING message_id, conversation_id, channel_id",
         )?
-        .query_row((id, tx.process_ms, tx.process_ms + PERSON_VALID_MS), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        .query_row((id, tx.process_ms, tx.process_ms + PERSON_VALID_MS), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     tx.audit(actor, "outbox.retried", &format!("msg_{message_id}"), "")?;
-    tx.wake_outbox();
+    tx.wake_outbox(channel_id);
     message::set_status(tx, message_id, conversation_id, "queued", None)?;
     Ok(true)
 }

@@ -50,14 +50,36 @@ pub enum Class {
 pub struct Woken {
     /// A conversation's turn became due.
     pub turns: bool,
-    /// An outbox row became due.
-    pub outbox: bool,
+    /// An outbox row became due, or a number's line changed.
+    pub outbox: Lines,
     /// A file is to be fetched.
     pub media: bool,
     /// A setting changed.
     pub settings: bool,
     /// A gateway has something to hear about labels.
     pub labels: bool,
+}
+
+/// The numbers whose queue threads have something to do.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub enum Lines {
+    /// None.
+    #[default]
+    None,
+    /// This channel's.
+    One(i64),
+    /// More than one, or a number that is new.
+    All,
+}
+
+impl Lines {
+    fn and(self, channel_id: i64) -> Self {
+        match self {
+            Self::None => Self::One(channel_id),
+            Self::One(other) if other == channel_id => self,
+            Self::One(_) | Self::All => Self::All,
+        }
+    }
 }
 
 /// Hears of every commit that woke something or wrote to the live log. Called on the writer thread: must not block.
@@ -254,9 +276,14 @@ impl<'c> Tx<'c> {
     pub fn wake_turns(&self) {
         self.pending.borrow_mut().woken.turns = true;
     }
-    /// Wakes the queue threads after the commit.
-    pub fn wake_outbox(&self) {
-        self.pending.borrow_mut().woken.outbox = true;
+    /// Wakes a number's queue thread after the commit.
+    pub fn wake_outbox(&self, channel_id: i64) {
+        let mut pending = self.pending.borrow_mut();
+        pending.woken.outbox = pending.woken.outbox.and(channel_id);
+    }
+    /// Wakes every queue thread after the commit, and whoever starts those of new numbers.
+    pub fn wake_every_outbox(&self) {
+        self.pending.borrow_mut().woken.outbox = Lines::All;
     }
     /// Wakes the media fetcher after the commit.
     pub fn wake_media(&self) {
@@ -347,6 +374,8 @@ impl<T: Send, E: From<StoreError> + Send, F: FnMut(&Tx<'_>) -> Result<T, E> + Se
 struct Waiting {
     foreground: VecDeque<Box<dyn Job>>,
     background: VecDeque<Box<dyn Job>>,
+    /// The writer sleeps and has not been called yet.
+    asleep: bool,
 }
 
 #[derive(Default)]
@@ -394,8 +423,12 @@ impl Writer {
         }
         let queue = if class == Class::Foreground { &mut waiting.foreground } else { &mut waiting.background };
         queue.push_back(job);
+        let asleep = std::mem::take(&mut waiting.asleep);
         drop(waiting);
-        self.shared.wake.notify_one();
+        // a call into the kernel, only where it is needed
+        if asleep {
+            self.shared.wake.notify_one();
+        }
         Ok(answer)
     }
 
@@ -474,8 +507,10 @@ fn next_jobs(shared: &Shared) -> Vec<Box<dyn Job>> {
         if shared.closing.load(Ordering::Acquire) {
             return Vec::new();
         }
+        waiting.asleep = true;
         let (guard, late) = shared.wake.wait_timeout(waiting, RETRY).unwrap_or_else(PoisonError::into_inner);
         waiting = guard;
+        waiting.asleep = false;
         if late.timed_out() && lock(&shared.trouble).is_some() {
             return Vec::new();
         }

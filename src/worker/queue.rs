@@ -2,7 +2,7 @@
 //! what came of them. It never sleeps holding work: pacing, typing and retries are due times.
 
 use super::breaker::Breaker;
-use super::senders::Senders;
+use super::senders::{Senders, Task};
 use super::simulator;
 use crate::app::{App, LineState, Wake};
 use crate::bot::reply::Recipe;
@@ -24,6 +24,8 @@ use std::time::{Duration, Instant};
 
 /// Rows claimed in one transaction.
 const BATCH: usize = 32;
+/// Calls that wait behind others for longer than this get hands of their own.
+const SPREAD: Duration = Duration::from_millis(3);
 /// Longest sleep without a wake.
 const IDLE: Duration = Duration::from_secs(2);
 /// After the send timeout a call may still be under way inside the gateway for this long, ms.
@@ -163,11 +165,12 @@ impl<'a> Line<'a> {
         }
         while !self.app.is_stopping() {
             match self.round() {
-                Ok(wait) => {
-                    if !wait.is_zero() {
-                        self.wake.wait(wait);
-                    }
+                Ok(wait) if wait.is_zero() => {}
+                Ok(wait) if self.senders.has_waiting() => {
+                    self.wake.wait(wait.min(SPREAD));
+                    self.senders.spread();
                 }
+                Ok(wait) => self.wake.wait(wait),
                 Err(error) => {
                     tracing::warn!(%error, "the queue waits for the store");
                     self.wake.wait(Duration::from_millis(500));
@@ -185,6 +188,7 @@ impl<'a> Line<'a> {
     /// Before the end: what is under way gets its outcome written down; what takes too long is settled after the next start.
     fn drain(&mut self) {
         let until = Instant::now() + Duration::from_secs(8);
+        self.senders.spread();
         while self.inflight > 0 && Instant::now() < until {
             match self.reports.1.recv_timeout(Duration::from_millis(200)) {
                 Ok(report) => {
@@ -297,23 +301,25 @@ impl<'a> Line<'a> {
 
     fn ask_ids(&mut self, waha: Waha) {
         self.ids_asked = true;
-        self.hand(move || Report::Ids(waha.probe_ids().ok()));
+        let task = self.task(move || Report::Ids(waha.probe_ids().ok()));
+        self.senders.run(task);
     }
 
-    /// Runs `call` on a sender and brings its report back here.
-    fn hand(&mut self, call: impl FnOnce() -> Report + Send + 'static) {
+    /// A call for a sender that brings its report back here.
+    fn task(&mut self, call: impl FnOnce() -> Report + Send + 'static) -> Task {
         let (tell, wake) = (self.reports.0.clone(), Arc::clone(self.wake));
         self.inflight += 1;
-        self.senders.run(Box::new(move || {
+        Box::new(move || {
             let report = call();
             let _ = tell.send(report); // the line has ended: the row is settled after the next start
             wake.notify();
-        }));
+        })
     }
 
     fn dispatch(&mut self, work: Work, gateway: &Gateway, settings: &Settings) {
         let (low, high) = settings.range_ms("queue.reply_gap_ms");
         let now = self.app.store.clock.process_ms();
+        let mut tasks: Vec<Task> = Vec::with_capacity(work.sends.len() + work.typings.len() + work.looks.len());
         for (item, outbound) in work.sends {
             if high > 0 {
                 self.slot_at = now + ids::draw(low, high) as i64;
@@ -325,18 +331,18 @@ impl<'a> Line<'a> {
             self.breaker.tried(Instant::now());
             let (gateway, app, typed) = (gateway.clone(), Arc::clone(self.app), item.typing_at.is_some());
             let row = item.id;
-            self.hand(move || Report::Sent(row, send(&app, &gateway, item, outbound, typed)));
+            tasks.push(self.task(move || Report::Sent(row, send(&app, &gateway, item, outbound, typed))));
         }
         for item in work.typings {
             if let Gateway::Waha(waha) = gateway {
                 let waha = waha.clone();
-                self.senders.run(Box::new(move || waha.show_typing(&item.chat_id)));
+                tasks.push(Box::new(move || waha.show_typing(&item.chat_id)));
             }
         }
         for item in work.looks {
             let gateway = gateway.clone();
             let since = item.attempt_at.unwrap_or(0);
-            self.hand(move || {
+            tasks.push(self.task(move || {
                 let seen = match &gateway {
                     // the simulator delivers or dies with us: what it was given before a crash is gone
                     Gateway::Simulator => LookOutcome::Absent,
@@ -344,8 +350,9 @@ impl<'a> Line<'a> {
                     Gateway::None => LookOutcome::CannotTell("not_connected".into()),
                 };
                 Report::Looked(item.id, seen)
-            });
+            }));
         }
+        self.senders.run_all(tasks);
     }
 
     /// Takes what the reports say about the gateway itself; passes the rest on to be written.
@@ -576,17 +583,20 @@ fn is_own(plan: &Plan, item: &Item) -> bool {
 /// The words as of now; `Ok(None)` when what they speak of is gone.
 #[allow(clippy::option_option)] // outer: may it go out; inner: has it words
 fn fresh_text(tx: &Tx<'_>, app: &App, plan: &Plan, item: &Item) -> Result<Option<Option<String>>, StoreError> {
-    let Some(recipe) = item.render.as_deref().and_then(|json| serde_json::from_str::<Recipe>(json).ok()) else {
-        return Ok(Some(item.text.clone()));
-    };
+    let Some(json) = item.render.as_deref() else { return Ok(Some(item.text.clone())) };
     let catalog = app.catalog.at(tx)?;
-    Ok(recipe.render(&catalog, plan.settings.day_of(tx.now_ms)).map(Some))
+    let today = plan.settings.day_of(tx.now_ms);
+    // made from this very catalogue, today: it would be the same
+    if item.render_generation == Some(catalog.generation) && plan.settings.day_of(item.created_at) == today {
+        return Ok(Some(item.text.clone()));
+    }
+    let Ok(recipe) = serde_json::from_str::<Recipe>(json) else { return Ok(Some(item.text.clone())) };
+    Ok(recipe.render(&catalog, today).map(Some))
 }
 
 /// A proposal of the model's that was true when it was made and is so no more: what goes out instead promises a person.
 fn withdrawn(item: &Item, fresh: Option<&str>) -> bool {
-    let is_proposal = item.render.as_deref().is_some_and(|json| matches!(serde_json::from_str(json), Ok(Recipe::Proposal { .. })));
-    is_proposal && item.text.as_deref() != fresh
+    item.text.as_deref() != fresh && item.render.as_deref().is_some_and(|json| matches!(serde_json::from_str(json), Ok(Recipe::Proposal { .. })))
 }
 
 fn place_of(item: &Item) -> Option<(f64, f64, String)> {

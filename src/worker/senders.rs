@@ -12,7 +12,12 @@ const IDLE: Duration = Duration::from_secs(20);
 /// Small stacks: a call needs little, and there may be many.
 const STACK: usize = 512 * 1024;
 
-type Task = Box<dyn FnOnce() + Send>;
+/// Tasks for one waking hand: a call that is over at once frees its hand for the next, and waking costs more than such a call.
+/// What waits behind calls that are slow is what [`Senders::spread`] is for.
+const EACH: usize = 4;
+
+/// Something a hand does: one blocking call.
+pub type Task = Box<dyn FnOnce() + Send>;
 
 /// The pool.
 pub struct Senders(Arc<Shared>, usize);
@@ -52,6 +57,36 @@ impl Senders {
         }
         drop(state);
         self.0.work.notify_one();
+    }
+
+    /// Runs `tasks`, in their order, some after each other on one hand. Whoever gives some looks after them with [`Self::spread`].
+    pub fn run_all(&self, tasks: Vec<Task>) {
+        let hands = tasks.len().div_ceil(EACH);
+        let mut state = lock(&self.0.state);
+        state.tasks.extend(tasks);
+        self.wake(state, hands);
+    }
+
+    /// Gives every task that still waits a hand of its own, as far as there are any.
+    pub fn spread(&self) {
+        self.wake(lock(&self.0.state), usize::MAX);
+    }
+
+    /// Whether a task waits for a hand.
+    pub fn has_waiting(&self) -> bool {
+        !lock(&self.0.state).tasks.is_empty()
+    }
+
+    /// Wakes as many hands as there are tasks waiting, `hands` at the most; starts those that are missing.
+    fn wake(&self, mut state: MutexGuard<'_, State>, hands: usize) {
+        let wanted = state.tasks.len().min(hands);
+        let sleeping = wanted.min(state.idle);
+        let missing = (wanted - sleeping).min(self.1.saturating_sub(state.threads));
+        for _ in 0..missing {
+            state.threads += usize::from(self.start());
+        }
+        drop(state);
+        (0..sleeping).for_each(|_| self.0.work.notify_one());
     }
 
     fn start(&self) -> bool {
@@ -118,5 +153,31 @@ mod tests {
         let mut seen: Vec<u32> = (0..200).map(|_| told.recv_timeout(Duration::from_secs(5)).unwrap()).collect();
         seen.sort_unstable();
         assert_eq!(seen, (0..200).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_call_that_hangs_holds_up_nobody_once_the_rest_is_spread() {
+        let senders = Senders::of(8);
+        let (tell, told) = channel();
+        let (go, wait) = channel::<()>();
+        let wait = Arc::new(Mutex::new(wait));
+        let tasks = (0..8u32).map(|n| -> Task {
+            let (tell, wait) = (tell.clone(), Arc::clone(&wait));
+            Box::new(move || {
+                if n == 0 || n == 4 {
+                    wait.lock().unwrap().recv().ok(); // until the test lets it go
+                }
+                tell.send(n).unwrap();
+            })
+        });
+        senders.run_all(tasks.collect());
+        while senders.has_waiting() {
+            senders.spread();
+        }
+        let mut seen: Vec<u32> = (0..6).map(|_| told.recv_timeout(Duration::from_secs(5)).unwrap()).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, [1, 2, 3, 5, 6, 7]);
+        drop(go);
+        assert_eq!(told.iter().take(2).count(), 2);
     }
 }

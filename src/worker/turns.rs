@@ -108,10 +108,15 @@ fn round(app: &Arc<App>) -> Result<usize, StoreError> {
             (answer, thought)
         })
         .collect();
-    let mut result = Ok(());
-    for (answer, thought) in waiting {
+    // the last one first: jobs are done in order, so that this thread sleeps once and not for each of them
+    let written = waiting.into_iter().rev().map(|(answer, thought)| {
         let done: Result<(), StoreError> = answer.and_then(|receiver| receiver.blocking_recv().unwrap_or(Err(StoreError::Closed)));
-        match (done, thought) {
+        (done, thought)
+    });
+    let written: Vec<_> = written.collect();
+    let mut result = Ok(());
+    for one in written.into_iter().rev() {
+        match one {
             (Ok(()), Some((context, lines, asked))) => think_aside(app, *context, lines, *asked),
             (Ok(()), None) => drop(app.counters.turns.fetch_add(1, Ordering::Relaxed)),
             (Err(error), _) => result = Err(error),
