@@ -22,6 +22,9 @@ pub struct Channel {
     pub session: String,
     /// Our own number, digits.
     pub phone: Option<String>,
+    /// Our own hidden id, digits.
+    #[serde(skip)]
+    pub lid: Option<String>,
     /// Engine of the gateway.
     pub engine: Option<String>,
     /// Session status in the gateway's words.
@@ -48,6 +51,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Channel> {
         kind: row.get("kind")?,
         session: row.get("session")?,
         phone: row.get("phone")?,
+        lid: row.get("lid")?,
         engine: row.get("engine")?,
         status: row.get("status")?,
         status_at: row.get("status_at")?,
@@ -61,7 +65,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Channel> {
 }
 
 const SELECT: &str =
-    "SELECT id, kind, session, phone, engine, status, status_at, last_event_at, gateway_started_at, reconciled_to_at, first_contact_until_at, since_at, capping FROM channel";
+    "SELECT id, kind, session, phone, lid, engine, status, status_at, last_event_at, gateway_started_at, reconciled_to_at, first_contact_until_at, since_at, capping FROM channel";
 
 /// The channel of a session name.
 pub fn by_session(connection: &Connection, session: &str) -> Result<Option<Channel>, StoreError> {

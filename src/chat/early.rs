@@ -7,11 +7,12 @@ use serde_json::Value;
 /// Days an orphan is kept.
 pub const KEEP_DAYS: i64 = 14;
 
-/// Keeps `detail` for the message `wa_id`; of two receipts the higher stays, of two edits the later.
+/// Keeps `detail` for the message `wa_id`; of two receipts the higher stays, of two edits or reactions the later made.
 pub fn keep(tx: &Tx<'_>, channel_id: i64, wa_id: &str, kind: &str, detail: &Value) -> Result<(), StoreError> {
     tx.prepare_cached(
         "INSERT INTO early_event (channel_id, wa_id, kind, detail, at) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET detail = excluded.detail, at = excluded.at
-         WHERE kind <> 'ack' OR json_extract(excluded.detail, '$.level') > json_extract(detail, '$.level')",
+         WHERE CASE kind WHEN 'ack' THEN json_extract(excluded.detail, '$.rank') > json_extract(detail, '$.rank')
+                         ELSE json_extract(excluded.detail, '$.at') >= json_extract(detail, '$.at') END",
     )?
     .execute((channel_id, wa_id, kind, detail.to_string(), tx.now_ms))?;
     tx.note_early_event();

@@ -50,8 +50,6 @@ pub struct Message {
     pub wa_id: String,
     /// We sent it (from the phone or through the API).
     pub from_me: bool,
-    /// Sent through the gateway's API rather than on the phone, as far as the gateway knows.
-    pub by_api: bool,
     /// The customer.
     pub party: Party,
     /// The message's own time, unix ms.
@@ -115,9 +113,9 @@ pub enum Inbound {
     /// An emoji put on a message, or taken off (`emoji` none).
     Reaction { party: Party, target: String, target_from_me: bool, from_me: bool, emoji: Option<String>, at: Option<i64> },
     /// A message's text was changed; `text` none when the gateway could not read the change.
-    Edit { target: String, from_me: bool, text: Option<String>, at: Option<i64> },
-    /// A message was taken back by its sender.
-    Revoke { target: String, from_me: bool, at: Option<i64> },
+    Edit { target: String, from_me: bool, party: Option<Party>, text: Option<String>, at: Option<i64> },
+    /// A message was taken back by its sender; `from_me` none when the gateway does not say whose it was.
+    Revoke { target: String, from_me: Option<bool>, party: Option<Party>, at: Option<i64> },
     /// A label was made or renamed.
     LabelUpsert { label_id: String, name: Option<String>, color: Option<i64>, color_hex: Option<String> },
     /// A label was deleted.

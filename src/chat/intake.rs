@@ -46,27 +46,29 @@ pub fn take(tx: &Tx<'_>, delivery: &Delivery, raw: &[u8], rules: Rules) -> Resul
     match &delivery.what {
         Inbound::Message(message) => take_message(tx, channel_id, delivery, message, raw, rules),
         Inbound::Ack(ack) => take_ack(tx, channel_id, ack),
-        Inbound::Reaction { target, target_from_me, from_me, emoji, .. } => {
-            let who = if *from_me { "me" } else { "customer" };
+        Inbound::Reaction { target, target_from_me, from_me, emoji, at, .. } => {
+            let (who, at) = (if *from_me { "me" } else { "customer" }, date::believable(*at, tx.now_ms));
             match find_either(tx, channel_id, *target_from_me, target)? {
-                Some(known) => message::react(tx, &known, who, emoji.as_deref())?,
-                None => early::keep(tx, channel_id, target, "reaction", &json!({"who": who, "emoji": emoji}))?,
+                Some(known) => message::react(tx, &known, who, emoji.as_deref(), at)?,
+                None => early::keep(tx, channel_id, target, "reaction", &json!({"who": who, "emoji": emoji, "at": at}))?,
             }
             Ok(Receipt::Updated)
         }
-        Inbound::Edit { target, from_me, text, at } => {
+        Inbound::Edit { target, from_me, party, text, at } => {
             let at = date::believable(*at, tx.now_ms);
-            match find_either(tx, channel_id, *from_me, target)? {
-                Some(known) => message::edit(tx, &known, text.as_deref(), at)?,
-                None => early::keep(tx, channel_id, target, "edit", &json!({"text": text, "at": at}))?,
+            match find_own(tx, channel_id, Some(*from_me), party.as_ref(), target)? {
+                Found::Known(known) => message::edit(tx, &known, text.as_deref(), at)?,
+                Found::SomebodyElses => return foreign(tx),
+                Found::Nothing => early::keep(tx, channel_id, target, "edit", &json!({"text": text, "at": at, "from_me": from_me}))?,
             }
             Ok(Receipt::Updated)
         }
-        Inbound::Revoke { target, from_me, at } => {
+        Inbound::Revoke { target, from_me, party, at } => {
             let at = date::believable(*at, tx.now_ms);
-            match find_either(tx, channel_id, *from_me, target)? {
-                Some(known) => message::revoke(tx, &known, at)?,
-                None => early::keep(tx, channel_id, target, "revoke", &json!({"at": at}))?,
+            match find_own(tx, channel_id, *from_me, party.as_ref(), target)? {
+                Found::Known(known) => message::revoke(tx, &known, at)?,
+                Found::SomebodyElses => return foreign(tx),
+                Found::Nothing => early::keep(tx, channel_id, target, "revoke", &json!({"at": at, "from_me": from_me}))?,
             }
             Ok(Receipt::Updated)
         }
@@ -111,7 +113,7 @@ pub fn take(tx: &Tx<'_>, delivery: &Delivery, raw: &[u8], rules: Rules) -> Resul
         }
         Inbound::PollVote { poll, options, .. } => {
             let Some(known) = message::by_wa_id(tx, channel_id, true, poll)? else { return Ok(Receipt::Ignored("unknown_poll")) };
-            message::set_extra(tx, &known, "$.poll_vote", Some(json!(options)))?;
+            message::set_extra(tx, &known, "$.poll_vote", &json!(options))?;
             Ok(Receipt::Updated)
         }
         Inbound::Typing { .. } => Ok(Receipt::Ignored("presence")),
@@ -160,6 +162,9 @@ fn take_message(tx: &Tx<'_>, channel_id: i64, delivery: &Delivery, inbound: &Mes
     let known = if inbound.from_me || inbound.file.is_some() { message::by_wa_id(tx, channel_id, inbound.from_me, &inbound.wa_id)? } else { None };
     if let Some(known) = known {
         identity::resolve(tx, channel_id, &inbound.party)?; // a second delivery may show the other address
+        if let Some(file) = &inbound.file {
+            media::offer(tx, known.id, file)?; // and where its file is to be had
+        }
         if inbound.from_me && matches!(known.status.as_str(), "queued" | "unknown") {
             message::apply_ack(tx, &known, &Ack { wa_id: inbound.wa_id.clone(), from_me: true, level: 1, cause: None, until: None })?;
             return Ok(Receipt::Message { wa_id: inbound.wa_id.clone(), conversation_id: known.conversation_id });
@@ -216,8 +221,12 @@ fn take_message(tx: &Tx<'_>, channel_id: i64, delivery: &Delivery, inbound: &Mes
 /// Applies what came before its message.
 pub fn apply_early(tx: &Tx<'_>, channel_id: i64, wa_id: &str) -> Result<(), StoreError> {
     for (kind, detail) in early::take(tx, channel_id, wa_id)? {
-        let ours = message::by_wa_id(tx, channel_id, true, wa_id)?;
-        let Some(known) = ours.or(message::by_wa_id(tx, channel_id, false, wa_id)?) else { continue };
+        let Some(known) = find_either(tx, channel_id, true, wa_id)? else { continue };
+        // what changes a message is its sender's word
+        if detail["from_me"].as_bool().is_some_and(|from_me| from_me != known.is_ours) {
+            foreign(tx)?;
+            continue;
+        }
         let at = detail["at"].as_i64().unwrap_or(tx.now_ms);
         match kind.as_str() {
             "ack" => {
@@ -227,13 +236,37 @@ pub fn apply_early(tx: &Tx<'_>, channel_id: i64, wa_id: &str) -> Result<(), Stor
             }
             "edit" => message::edit(tx, &known, detail["text"].as_str(), at)?,
             "revoke" => message::revoke(tx, &known, at)?,
-            _ => message::react(tx, &known, detail["who"].as_str().unwrap_or("customer"), detail["emoji"].as_str())?,
+            _ => message::react(tx, &known, detail["who"].as_str().unwrap_or("customer"), detail["emoji"].as_str(), at)?,
         }
     }
     Ok(())
 }
 
-/// The side an engine reports is from the sender's view and not always right: the bare id decides.
+/// A message that is to be changed by its sender.
+enum Found {
+    Known(Known),
+    /// It is there, and he who wants to change it did not write it.
+    SomebodyElses,
+    Nothing,
+}
+
+/// The message that its sender edits or takes back: of his side (`from_me` none: the gateway does not say) and of his chat.
+fn find_own(tx: &Tx<'_>, channel_id: i64, from_me: Option<bool>, party: Option<&Party>, wa_id: &str) -> Result<Found, StoreError> {
+    let Some(known) = find_either(tx, channel_id, from_me == Some(true), wa_id)? else { return Ok(Found::Nothing) };
+    if from_me.is_some_and(|from_me| from_me != known.is_ours) {
+        return Ok(Found::SomebodyElses);
+    }
+    let contact_id = party.map(|party| identity::known(tx, channel_id, party)).transpose()?.flatten();
+    let chat = contact_id.map(|contact_id| conversation::of_contact(tx, channel_id, contact_id)).transpose()?.flatten();
+    Ok(if chat.is_none_or(|chat| chat == known.conversation_id) { Found::Known(known) } else { Found::SomebodyElses })
+}
+
+fn foreign(tx: &Tx<'_>) -> Result<Receipt, StoreError> {
+    tx.count("ignored.foreign_change", 1);
+    Ok(Receipt::Ignored("foreign_change"))
+}
+
+/// The side an engine reports for a reaction is from the reacting person's view and not always right: the bare id decides.
 fn find_either(tx: &Tx<'_>, channel_id: i64, ours_first: bool, wa_id: &str) -> Result<Option<Known>, StoreError> {
     match message::by_wa_id(tx, channel_id, ours_first, wa_id)? {
         Some(known) => Ok(Some(known)),
@@ -254,7 +287,7 @@ fn take_ack(tx: &Tx<'_>, channel_id: i64, ack: &Ack) -> Result<Receipt, StoreErr
     }
     match message::by_wa_id(tx, channel_id, true, &ack.wa_id)? {
         Some(known) => message::apply_ack(tx, &known, ack)?,
-        None => early::keep(tx, channel_id, &ack.wa_id, "ack", &json!({"level": ack.level, "cause": ack.cause}))?,
+        None => early::keep(tx, channel_id, &ack.wa_id, "ack", &json!({"level": ack.level, "cause": ack.cause, "rank": message::rank_of_ack(ack.level)}))?,
     }
     Ok(Receipt::Updated)
 }

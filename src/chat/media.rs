@@ -94,6 +94,21 @@ pub fn want(tx: &Tx<'_>, channel_id: i64, chat_id: &str, full_id: &str, file: &F
     Ok(tx.last_insert_rowid())
 }
 
+/// The gateway tells once more where a message's file is: fetched from there if we do not have it yet.
+pub fn offer(tx: &Tx<'_>, message_id: i64, file: &File) -> Result<(), StoreError> {
+    if file.state == FileState::Ready {
+        let changed = tx.execute(
+            "UPDATE media SET state = 'wanted', source_url = ?2, attempts = 0, cause = NULL, due_at = ?3
+             WHERE id = (SELECT media_id FROM message WHERE id = ?1) AND state IN ('wanted', 'failed')",
+            (message_id, &file.url, tx.process_ms),
+        )?;
+        if changed > 0 {
+            tx.wake_media();
+        }
+    }
+    Ok(())
+}
+
 /// Files due for a fetch.
 pub fn due(connection: &Connection, process_ms: i64, limit: usize) -> Result<Vec<Wanted>, StoreError> {
     let mut query = connection
@@ -170,6 +185,7 @@ pub fn keep_bytes(dir: &DataDir, bytes: &[u8]) -> std::io::Result<String> {
         let mut file = std::fs::File::create(&aside)?;
         file.write_all(bytes)?;
         file.sync_all()?;
+        crate::db::draft::to_folder_owner(&aside);
         std::fs::rename(&aside, &target)?;
         std::fs::File::open(dir.media())?.sync_all()
     })();

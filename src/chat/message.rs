@@ -118,13 +118,15 @@ pub struct Known {
     pub conversation_id: i64,
     /// Status now.
     pub status: String,
+    /// We wrote it.
+    pub is_ours: bool,
 }
 
 /// Finds a message by bare id.
 pub fn by_wa_id(tx: &Tx<'_>, channel_id: i64, outgoing: bool, wa_id: &str) -> Result<Option<Known>, StoreError> {
     let mut query = tx.prepare_cached("SELECT id, conversation_id, status FROM message WHERE channel_id = ?1 AND direction = ?2 AND wa_id = ?3 AND wa_id IS NOT NULL")?;
     let direction = if outgoing { "out" } else { "in" };
-    Ok(query.query_row((channel_id, direction, wa_id), |row| Ok(Known { id: row.get(0)?, conversation_id: row.get(1)?, status: row.get(2)? })).optional()?)
+    Ok(query.query_row((channel_id, direction, wa_id), |row| Ok(Known { id: row.get(0)?, conversation_id: row.get(1)?, status: row.get(2)?, is_ours: outgoing })).optional()?)
 }
 
 /// Bare id of a message of a conversation that can be answered by name: WhatsApp knows it and it stands.
@@ -141,27 +143,37 @@ pub fn quote(tx: &Tx<'_>, id: i64, quoted: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// How far a message has come. A refusal may follow what the server took, and is overtaken only by a phone that has it.
 fn rank(status: &str) -> i64 {
     match status {
         "queued" | "unknown" => 0,
         "sent" => 1,
-        "delivered" => 2,
-        "read" => 3,
+        "failed" => 2,
+        "delivered" => 3,
+        "read" => 4,
         _ => -1,
     }
 }
 
-/// Applies a receipt to a message of ours: forward by maximum, error only before delivery. Moves the outbox row along.
+fn status_of_ack(level: i64) -> Option<&'static str> {
+    match level {
+        -1 => Some("failed"),
+        1 => Some("sent"),
+        2 => Some("delivered"),
+        3 | 4 => Some("read"),
+        _ => None,
+    }
+}
+
+/// Which of two receipts stands, in whatever order they come: the higher.
+pub fn rank_of_ack(level: i64) -> i64 {
+    status_of_ack(level).map_or(0, rank)
+}
+
+/// Applies a receipt to a message of ours: forward by maximum. Moves the outbox row along.
 pub fn apply_ack(tx: &Tx<'_>, message: &Known, ack: &Ack) -> Result<(), StoreError> {
-    let status = match ack.level {
-        -1 => "failed",
-        1 => "sent",
-        2 => "delivered",
-        3 | 4 => "read",
-        _ => return Ok(()),
-    };
-    let moves = if ack.level == -1 { rank(&message.status) <= 1 } else { rank(status) > rank(&message.status) };
-    if !moves {
+    let Some(status) = status_of_ack(ack.level) else { return Ok(()) };
+    if rank(status) <= rank(&message.status) {
         return Ok(());
     }
     set_status(tx, message.id, message.conversation_id, status, ack.cause.as_deref())?;
@@ -180,8 +192,19 @@ pub fn tell_status(tx: &Tx<'_>, id: i64, conversation_id: i64, status: &str, cau
     tx.emit_json("message.status", Some(conversation_id), format!("{{\"message_id\":{id},\"status\":\"{status}\"{cause}}}"))
 }
 
-/// Changes the text, keeping the old one; no text: only marks it as edited.
+/// Changes the text, keeping the old one; no text: only marks it as edited. Of several edits the one made last holds,
+/// in whatever order they come.
 pub fn edit(tx: &Tx<'_>, message: &Known, text: Option<&str>, at: i64) -> Result<(), StoreError> {
+    let (edited_at, now): (Option<i64>, Option<String>) = tx.query_row("SELECT edited_at, text FROM message WHERE id = ?1", [message.id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if edited_at.is_some_and(|last| last > at || last == at && text.is_none_or(|text| now.as_deref() == Some(text))) {
+        // overtaken, or told once more
+        tx.execute(
+            "INSERT INTO message_edit (message_id, old_text, at) SELECT ?1, ?2, ?3 WHERE ?2 IS NOT NULL AND ?3 < ?4
+               AND NOT EXISTS (SELECT 1 FROM message_edit WHERE message_id = ?1 AND at = ?3 AND old_text IS ?2)",
+            (message.id, text, at, edited_at),
+        )?;
+        return Ok(());
+    }
     if let Some(text) = text {
         tx.execute("INSERT INTO message_edit (message_id, old_text, at) SELECT id, text, ?2 FROM message WHERE id = ?1 AND text IS NOT ?3", (message.id, at, text))?;
         tx.execute("UPDATE message SET text = ?2 WHERE id = ?1", (message.id, text))?;
@@ -202,20 +225,29 @@ pub fn revoke(tx: &Tx<'_>, message: &Known, at: i64) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Puts somebody's emoji on a message or takes it off.
-pub fn react(tx: &Tx<'_>, message: &Known, who: &str, emoji: Option<&str>) -> Result<(), StoreError> {
-    set_extra(tx, message, &format!("$.reactions.{who}"), emoji.map(Value::from))
+/// Puts somebody's emoji on a message or takes it off. Of several the one of the latest time holds, in whatever order they come.
+pub fn react(tx: &Tx<'_>, message: &Known, who: &str, emoji: Option<&str>, at: i64) -> Result<(), StoreError> {
+    let text: Option<String> = tx.query_row("SELECT extra FROM message WHERE id = ?1", [message.id], |row| row.get(0))?;
+    let mut extra: Value = text.and_then(|text| serde_json::from_str(&text).ok()).filter(Value::is_object).unwrap_or_else(|| json!({}));
+    if extra["reacted_at"][who].as_i64().is_some_and(|last| last > at) {
+        return Ok(());
+    }
+    for part in ["reactions", "reacted_at"] {
+        if !extra[part].is_object() {
+            extra[part] = json!({});
+        }
+    }
+    extra["reacted_at"][who] = json!(at);
+    match emoji {
+        Some(emoji) => extra["reactions"][who] = json!(emoji),
+        None => drop(extra["reactions"].as_object_mut().and_then(|all| all.remove(who))),
+    }
+    tx.execute("UPDATE message SET extra = ?2 WHERE id = ?1", (message.id, extra.to_string()))?;
+    tx.emit("message.status", Some(message.conversation_id), json!({"message_id": message.id, "changed": true}))
 }
 
-/// Sets or removes one path of the message's extras.
-pub fn set_extra(tx: &Tx<'_>, message: &Known, path: &str, value: Option<Value>) -> Result<(), StoreError> {
-    match value {
-        // json_patch first makes sure that the parent object exists
-        Some(value) => tx.execute(
-            "UPDATE message SET extra = json_set(json_set(ifnull(extra, '{}'), '$.reactions', json(ifnull(json_extract(extra, '$.reactions'), '{}'))), ?2, json(?3)) WHERE id = ?1",
-            (message.id, path, value.to_string()),
-        )?,
-        None => tx.execute("UPDATE message SET extra = json_remove(extra, ?2) WHERE id = ?1 AND extra IS NOT NULL", (message.id, path))?,
-    };
+/// Sets one path of the message's extras.
+pub fn set_extra(tx: &Tx<'_>, message: &Known, path: &str, value: &Value) -> Result<(), StoreError> {
+    tx.execute("UPDATE message SET extra = json_set(ifnull(extra, '{}'), ?2, json(?3)) WHERE id = ?1", (message.id, path, value.to_string()))?;
     tx.emit("message.status", Some(message.conversation_id), json!({"message_id": message.id, "changed": true}))
 }

@@ -47,7 +47,6 @@ pub fn parse<'a>(body: &'a Json<'a>, session: &str, zone: Tz) -> Result<Delivery
         full_id: wa_id.to_owned(),
         wa_id: wa_id.to_owned(),
         from_me: false,
-        by_api: false,
         party,
         at,
         kind: "text",

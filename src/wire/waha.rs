@@ -65,30 +65,57 @@ pub fn parse(envelope: Field<'_>) -> Result<Delivery, Unreadable> {
         Json::Str(session) => session,
         _ => return Err(Unreadable::WrongType("session")),
     };
+    if !is_session_name(session) {
+        return Err(Unreadable::WrongType("session"));
+    }
     let payload = envelope.get("payload");
+    let own = Own::of(envelope.get("me"));
     let what = match event {
-        "message" | "message.any" => message(object(payload)?, envelope.get("me"))?,
+        "message" | "message.any" => message(object(payload)?, &own)?,
         // content not decrypted yet; the message itself follows under the same id
         "message.waiting" => Inbound::Ignored("waiting"),
         "message.ack" => ack(object(payload)?)?,
         "message.ack.group" => Inbound::Ignored("group"),
-        "message.reaction" => reaction(object(payload)?)?,
-        "message.edited" => edited(object(payload)?)?,
-        "message.revoked" => revoked(object(payload)?)?,
+        "message.reaction" => reaction(object(payload)?, &own)?,
+        "message.edited" => edited(object(payload)?, &own)?,
+        "message.revoked" => revoked(object(payload)?, &own)?,
         "session.status" => session_status(object(payload)?, envelope.get("me"))?,
         "label.upsert" => label_upsert(object(payload)?)?,
         "label.deleted" => Inbound::LabelDeleted { label_id: id_text(payload.get("id")).ok_or(Unreadable::FieldMissing)? },
-        "label.chat.added" => label_chat(object(payload)?, true, envelope)?,
-        "label.chat.deleted" => label_chat(object(payload)?, false, envelope)?,
-        "call.received" => call(object(payload)?)?,
+        "label.chat.added" => label_chat(object(payload)?, true, envelope, &own)?,
+        "label.chat.deleted" => label_chat(object(payload)?, false, envelope, &own)?,
+        "call.received" => call(object(payload)?, &own)?,
         "call.accepted" | "call.rejected" => Inbound::Ignored("call_progress"),
-        "poll.vote" => poll_vote(object(payload)?)?,
-        "presence.update" => presence(object(payload)?)?,
+        "poll.vote" => poll_vote(object(payload)?, &own)?,
+        "presence.update" => presence(object(payload)?, &own)?,
         _ if event.starts_with("group.") => Inbound::Ignored("group"),
         _ => Inbound::Ignored("unknown_event"),
     };
     let engine = envelope.get("engine").as_str().or(envelope.get("environment").get("engine").as_str());
-    Ok(Delivery { session: text::cut(session, 54).to_owned(), event: text::cut(event, 64).to_owned(), engine: engine.map(|e| text::cut(e, 32).to_owned()), what })
+    Ok(Delivery { session: session.to_owned(), event: text::cut(event, 64).to_owned(), engine: engine.map(|e| text::cut(e, 32).to_owned()), what })
+}
+
+/// A name WAHA gives a session: it stands in addresses we ask of the gateway.
+pub fn is_session_name(name: &str) -> bool {
+    (1..=54).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+/// Our own number as the envelope tells it. An address beside a customer's that is ours says nothing of the customer.
+#[derive(Default)]
+struct Own {
+    phone: Option<Phone>,
+    lid: Option<String>,
+}
+
+impl Own {
+    fn of(me: Field<'_>) -> Self {
+        Self { phone: phone_of(me.get("id").as_str()), lid: lid_of(me.get("lid").as_str()) }
+    }
+
+    fn is(&self, address: &str) -> bool {
+        let phone = self.phone.is_some() && phone_of(Some(address)) == self.phone;
+        phone || self.lid.is_some() && lid_of(Some(address)) == self.lid
+    }
 }
 
 fn object(payload: Field<'_>) -> Result<Field<'_>, Unreadable> {
@@ -111,7 +138,7 @@ fn kind_of_chat(chat_id: &str) -> Chat {
             let user = user.split(':').next().unwrap_or(user);
             if user == "0" || Phone::from_digits(user).is_none() { Chat::Ignored("system") } else { Chat::Direct }
         }
-        Some((user, "lid")) if !user.is_empty() => Chat::Direct,
+        Some((_, "lid")) if lid_of(Some(chat_id)).is_some() => Chat::Direct,
         Some((_, "g.us")) => Chat::Ignored("group"),
         Some(("status", "broadcast")) => Chat::Ignored("status"),
         Some((_, "broadcast")) => Chat::Ignored("broadcast"),
@@ -133,19 +160,29 @@ pub fn lid_of(address: Option<&str>) -> Option<String> {
     (server == "lid" && (5..=20).contains(&user.len()) && user.bytes().all(|b| b.is_ascii_digit())).then(|| user.to_owned())
 }
 
-/// The customer of a direct chat, from its address and the other address the engine may give beside it.
-fn party(chat_id: &str, data: Field<'_>, from_me: bool) -> Party {
+/// The customer of a direct chat, from its address and the other addresses the engine may give beside it.
+fn party(chat_id: &str, payload: Field<'_>, from_me: bool, own: &Own) -> Party {
+    let data = payload.get("_data");
     let (key, info) = (data.get("key"), data.get("Info"));
     let beside = if from_me { [info.get("RecipientAlt"), data.get("RecipientAlt")] } else { [info.get("SenderAlt"), data.get("SenderAlt")] };
     let own_device_reads = !from_me && data.get("MessageIDs").is_array(); // a receipt of our own phone: its Alt is ours
-    let mut others: Vec<Option<&str>> = vec![key.get("remoteJidAlt").as_str(), key.get("senderPn").as_str()];
+    // the sender of what we wrote is us
+    let mut others: Vec<Option<&str>> = vec![key.get("remoteJidAlt").as_str(), key.get("senderPn").as_str().filter(|_| !from_me)];
+    // id and sides may name the chat in its two forms; of a message of ours one side is us, and unless we know which, neither counts
+    let is_known = own.phone.is_some() && own.lid.is_some();
+    if !from_me || is_known {
+        others.push(payload.get("from").as_str());
+    }
+    if from_me && is_known {
+        others.push(payload.get("to").as_str());
+    }
     if !own_device_reads {
         others.extend(beside.iter().map(|v| v.as_str()));
         // receipts for our messages carry the customer as their sender
         others.push(data.get("SenderAlt").as_str().filter(|_| from_me && data.get("MessageIDs").is_array()));
     }
     others.push(data.get("CallCreatorAlt").as_str());
-    let addresses = || std::iter::once(Some(chat_id)).chain(others.iter().copied());
+    let addresses = || std::iter::once(Some(chat_id)).chain(others.iter().copied().filter(|other| other.is_none_or(|address| !own.is(address))));
     let push = [data.get("notifyName"), data.get("pushName"), info.get("PushName")];
     let push_name = if from_me { None } else { push.iter().find_map(|v| v.as_str()).and_then(text::clean_name) };
     let chat_id = match phone_of(Some(chat_id)) {
@@ -155,9 +192,14 @@ fn party(chat_id: &str, data: Field<'_>, from_me: bool) -> Party {
     Party { phone: addresses().find_map(phone_of), lid: addresses().find_map(lid_of), chat_id, push_name }
 }
 
+/// Whether a message's id can be one: named in addresses, files and exports.
+fn is_id(id: &str) -> bool {
+    !id.is_empty() && id.len() <= 512 && !id.contains(char::is_control)
+}
+
 /// The other side of a personal chat, from its address alone.
 pub fn party_of(chat: &str) -> Party {
-    party(chat, &Json::Null, false)
+    party(chat, &Json::Null, false, &Own::default())
 }
 
 /// A chat's address as we write it: `…@s.whatsapp.net` is `…@c.us`.
@@ -170,13 +212,14 @@ fn is_from_me(payload: Field<'_>) -> bool {
 }
 
 /// The address of the chat. On WEBJS and WPP a message of ours names the customer in `to`; the id always names the chat.
-fn chat_of<'a>(payload: Field<'a>, from_me: bool, me: Field<'_>) -> Option<&'a str> {
+fn chat_of<'a>(payload: Field<'a>, from_me: bool, own: &Own) -> Option<&'a str> {
     let id = payload.get("id").as_str().unwrap_or("");
     let mut parts = id.splitn(4, '_');
     let by_id = (parts.next().is_some_and(|p| p == "true" || p == "false")).then(|| parts.next()).flatten();
     let (from, to) = (payload.get("from").as_str(), payload.get("to").as_str());
-    let webjs_style = from_me && to.is_some() && (payload.get("_data").get("id").is_object() || from == me.get("id").as_str());
-    if webjs_style { to } else { by_id.filter(|chat| chat.contains('@')).or(from) }
+    let webjs_style = from_me && to.is_some() && (payload.get("_data").get("id").is_object() || from.is_some_and(|from| own.is(from)));
+    let chat = if webjs_style { to } else { by_id.filter(|chat| chat.contains('@')).or(from) };
+    chat.filter(|chat| !chat.is_empty())
 }
 
 /// Refuses a message whose content, time or sides have a type that reading would drop without a word.
@@ -192,11 +235,11 @@ fn check_types(payload: Field<'_>) -> Result<(), Unreadable> {
     wrong.iter().find(|(_, fits)| !fits).map_or(Ok(()), |(field, _)| Err(Unreadable::WrongType(field)))
 }
 
-fn message(payload: Field<'_>, me: Field<'_>) -> Result<Inbound, Unreadable> {
+fn message(payload: Field<'_>, own: &Own) -> Result<Inbound, Unreadable> {
     check_types(payload)?;
     let from_me = is_from_me(payload);
-    let full_id = payload.get("id").as_str().filter(|id| !id.is_empty() && id.len() <= 512).ok_or(Unreadable::MessageIdMissing)?;
-    let chat_id = chat_of(payload, from_me, me).filter(|chat| chat.len() <= 128).ok_or(Unreadable::ChatIdMissing)?;
+    let full_id = payload.get("id").as_str().filter(|id| is_id(id)).ok_or(Unreadable::MessageIdMissing)?;
+    let chat_id = chat_of(payload, from_me, own).filter(|chat| chat.len() <= 128).ok_or(Unreadable::ChatIdMissing)?;
     let data = payload.get("_data");
     for address in [Some(chat_id), data.get("key").get("remoteJid").as_str(), data.get("Info").get("Chat").as_str()].into_iter().flatten() {
         if let Chat::Ignored(reason) = kind_of_chat(address) {
@@ -210,7 +253,7 @@ fn message(payload: Field<'_>, me: Field<'_>) -> Result<Inbound, Unreadable> {
         Ok(kind) => kind,
         Err(reason) => return Ok(Inbound::Ignored(reason)),
     };
-    if from_me && lid_of(Some(chat_id)).is_some() && lid_of(Some(chat_id)) == lid_of(me.get("lid").as_str()) {
+    if own.is(chat_id) {
         return Ok(Inbound::Ignored("self")); // notes to oneself
     }
     let location = payload.get("location");
@@ -223,7 +266,11 @@ fn message(payload: Field<'_>, me: Field<'_>) -> Result<Inbound, Unreadable> {
                    "name": location.get("name").as_str().or(location.get("description").as_str()).map(|n| text::clean(n, 1024))}),
         );
     }
-    let cards: Vec<Value> = payload.get("vCards").as_array().into_iter().flatten().filter_map(|card| vcard(card.as_str()?)).collect();
+    let mut cards: Vec<Value> = payload.get("vCards").as_array().into_iter().flatten().filter_map(|card| vcard(card.as_str()?)).collect();
+    if cards.is_empty() {
+        let many = content.get("contactsArrayMessage").get("contacts").as_array().into_iter().flatten();
+        cards = std::iter::once(content.get("contactMessage")).chain(many).filter_map(|card| vcard(card.get("vcard").as_str()?)).collect();
+    }
     if !cards.is_empty() {
         extra.insert("vcards".into(), cards.into());
     }
@@ -238,8 +285,7 @@ fn message(payload: Field<'_>, me: Field<'_>) -> Result<Inbound, Unreadable> {
         wa_id: bare_id(full_id).to_owned(),
         full_id: full_id.to_owned(),
         from_me,
-        by_api: payload.get("source").as_str() == Some("api"),
-        party: party(chat_id, data, from_me),
+        party: party(chat_id, payload, from_me, own),
         at: instant(payload.get("timestamp")),
         kind,
         text: body.filter(|_| has_words).map(|b| text::clean(b, text::MAX_TEXT)).filter(|b| !b.trim().is_empty()),
@@ -284,9 +330,6 @@ const CONTENT_KINDS: &[(&str, &str)] = &[
     ("templateButtonReplyMessage", "button_reply"),
     ("interactiveResponseMessage", "button_reply"),
     ("listResponseMessage", "list_reply"),
-    ("pollCreationMessage", "poll"),
-    ("pollCreationMessageV2", "poll"),
-    ("pollCreationMessageV3", "poll"),
 ];
 
 /// The kind of a message, or why it is none.
@@ -307,10 +350,31 @@ fn kind_of(payload: Field<'_>, data: Field<'_>, content: Field<'_>, file: Option
         if let Some((_, kind)) = CONTENT_KINDS.iter().find(|(key, _)| content.contains_key(key)) {
             return Ok(kind);
         }
-        const SILENT: &[&str] = &["protocolMessage", "secretEncryptedMessage", "senderKeyDistributionMessage", "messageContextInfo", "encReactionMessage", "reactionMessage"];
+        if content.keys().any(|key| key.starts_with("pollCreationMessage")) {
+            return Ok("poll");
+        }
+        // changes to other messages, keys, headers: what matters of them comes as an event of its own
+        const SILENT: &[&str] = &[
+            "protocolMessage",
+            "secretEncryptedMessage",
+            "senderKeyDistributionMessage",
+            "fastRatchetKeySenderKeyDistributionMessage",
+            "messageContextInfo",
+            "encReactionMessage",
+            "reactionMessage",
+            "editedMessage",
+            "pinInChatMessage",
+            "keepInChatMessage",
+            "pollUpdateMessage",
+            "albumMessage",
+        ];
         if content.keys().all(|key| SILENT.contains(&key)) {
             return Err("protocol");
         }
+    }
+    // not decrypted yet (NOWEB's CIPHERTEXT): the same id comes again with its content
+    if data.get("messageStubType").as_i64() == Some(2) && file.is_none() && payload.get("body").as_str().is_none_or(str::is_empty) {
+        return Err("waiting");
     }
     match data.get("type").as_str() {
         Some("chat") => return Ok("text"),
@@ -386,20 +450,23 @@ fn attribution(content: Field<'_>) -> Option<Value> {
     }))
 }
 
+/// Name and number of a card; of several numbers the one WhatsApp knows.
 fn vcard(card: &str) -> Option<Value> {
-    let line = |name: &str| card.lines().find(|l| l.starts_with(name)).and_then(|l| l.split_once(':')).map(|(_, v)| v.trim());
-    let tel = card.lines().find(|l| l.starts_with("TEL"));
-    let waid = tel.and_then(|l| l.split(';').find_map(|p| p.strip_prefix("waid="))).and_then(|p| p.split(':').next());
-    let phone = waid.and_then(Phone::from_digits).or_else(|| Phone::parse(tel?.rsplit_once(':')?.1));
-    let name = line("FN").and_then(text::clean_name);
+    // a property may stand in a group (`item1.TEL`) and have parameters (`TEL;waid=…`)
+    let property = |line: &str| line.split([':', ';']).next().unwrap_or("").rsplit('.').next().unwrap_or("").to_ascii_uppercase();
+    let lines = |name: &'static str| card.lines().filter(move |line| property(line) == name);
+    let waid = |line: &str| line.split([';', ':']).find_map(|part| part.strip_prefix("waid=")).and_then(Phone::from_digits);
+    let plain = |line: &str| Phone::parse(line.rsplit_once(':')?.1.trim());
+    let phone = lines("TEL").find_map(waid).or_else(|| lines("TEL").find_map(plain));
+    let name = lines("FN").find_map(|line| text::clean_name(line.split_once(':')?.1.trim()));
     (name.is_some() || phone.is_some()).then(|| json!({"name": name, "phone": phone}))
 }
 
 fn ack(payload: Field<'_>) -> Result<Inbound, Unreadable> {
     let id = payload.get("id").as_str().ok_or(Unreadable::MessageIdMissing)?;
     let from_me = is_from_me(payload);
-    let chat = chat_of(payload, from_me, &Json::Null).unwrap_or("");
-    if let Chat::Ignored(reason) = kind_of_chat(chat) {
+    // told apart by the bare id alone: a chat that is not named is no reason to drop it
+    if let Some(Chat::Ignored(reason)) = chat_of(payload, from_me, &Own::default()).map(kind_of_chat) {
         return Ok(Inbound::Ignored(reason));
     }
     let named = match payload.get("ackName").as_str() {
@@ -420,41 +487,45 @@ fn ack(payload: Field<'_>) -> Result<Inbound, Unreadable> {
     Ok(Inbound::Ack(Ack { wa_id: bare_id(id).to_owned(), from_me, level, cause, until }))
 }
 
-fn reaction(payload: Field<'_>) -> Result<Inbound, Unreadable> {
+fn reaction(payload: Field<'_>, own: &Own) -> Result<Inbound, Unreadable> {
     let full = payload.get("reaction").get("messageId").as_str().ok_or(Unreadable::FieldMissing)?;
     let from_me = is_from_me(payload);
-    let chat = chat_of(payload, from_me, &Json::Null).ok_or(Unreadable::ChatIdMissing)?;
+    let chat = chat_of(payload, from_me, own).ok_or(Unreadable::ChatIdMissing)?;
     if let Chat::Ignored(reason) = kind_of_chat(chat) {
         return Ok(Inbound::Ignored(reason));
     }
     let emoji = payload.get("reaction").get("text").as_str().filter(|e| !e.is_empty()).map(|e| text::clean(e, 64));
-    let party = party(chat, payload.get("_data"), from_me);
+    let party = party(chat, payload, from_me, own);
     Ok(Inbound::Reaction { party, target: bare_id(full).to_owned(), target_from_me: full.starts_with("true_"), from_me, emoji, at: instant(payload.get("timestamp")) })
 }
 
-fn edited(payload: Field<'_>) -> Result<Inbound, Unreadable> {
+fn edited(payload: Field<'_>, own: &Own) -> Result<Inbound, Unreadable> {
     let data = payload.get("_data");
-    let chat = chat_of(payload, is_from_me(payload), &Json::Null).unwrap_or("");
-    if let Chat::Ignored(reason) = kind_of_chat(chat) {
+    let from_me = is_from_me(payload);
+    let chat = chat_of(payload, from_me, own);
+    if let Some(Chat::Ignored(reason)) = chat.map(kind_of_chat) {
         return Ok(Inbound::Ignored(reason));
     }
     let content = if data.get("message").is_object() { data.get("message") } else { data.get("Message") };
     let secret = content.get("secretEncryptedMessage").get("targetMessageKey");
     let target = payload.get("editedMessageId").as_str().or(secret.get("id").as_str()).or(secret.get("ID").as_str()).ok_or(Unreadable::FieldMissing)?;
     let said = payload.get("body").as_str().map(|b| text::clean(b, text::MAX_TEXT)).filter(|b| !b.trim().is_empty());
-    Ok(Inbound::Edit { target: bare_id(target).to_owned(), from_me: is_from_me(payload), text: said, at: instant(payload.get("timestamp")) })
+    let party = chat.map(|chat| party(chat, payload, from_me, own));
+    Ok(Inbound::Edit { target: bare_id(target).to_owned(), from_me, party, text: said, at: instant(payload.get("timestamp")) })
 }
 
-fn revoked(payload: Field<'_>) -> Result<Inbound, Unreadable> {
+fn revoked(payload: Field<'_>, own: &Own) -> Result<Inbound, Unreadable> {
     let (after, before) = (payload.get("after"), payload.get("before"));
     let shown = if after.is_object() { after } else { before };
-    let chat = chat_of(shown, is_from_me(shown), &Json::Null).unwrap_or("");
-    if let Chat::Ignored(reason) = kind_of_chat(chat) {
+    let from_me = shown.is_object().then(|| is_from_me(shown));
+    let chat = chat_of(shown, from_me == Some(true), own);
+    if let Some(Chat::Ignored(reason)) = chat.map(kind_of_chat) {
         return Ok(Inbound::Ignored(reason));
     }
     // WEBJS may lack the id and repeat its own action's id in `before`: a guess, harmless when it matches nothing
     let target = payload.get("revokedMessageId").as_str().or(before.get("id").as_str()).or(after.get("id").as_str()).ok_or(Unreadable::FieldMissing)?;
-    Ok(Inbound::Revoke { target: bare_id(target).to_owned(), from_me: is_from_me(shown), at: instant(shown.get("timestamp")) })
+    let party = chat.map(|chat| party(chat, shown, from_me == Some(true), own));
+    Ok(Inbound::Revoke { target: bare_id(target).to_owned(), from_me, party, at: instant(shown.get("timestamp")) })
 }
 
 fn session_status(payload: Field<'_>, me: Field<'_>) -> Result<Inbound, Unreadable> {
@@ -494,19 +565,19 @@ fn label_upsert(payload: Field<'_>) -> Result<Inbound, Unreadable> {
     })
 }
 
-fn label_chat(payload: Field<'_>, added: bool, envelope: Field<'_>) -> Result<Inbound, Unreadable> {
+fn label_chat(payload: Field<'_>, added: bool, envelope: Field<'_>, own: &Own) -> Result<Inbound, Unreadable> {
     let chat = payload.get("chatId").as_str().ok_or(Unreadable::ChatIdMissing)?;
     if let Chat::Ignored(reason) = kind_of_chat(chat) {
         return Ok(Inbound::Ignored(reason));
     }
     let label_id = id_text(payload.get("labelId")).ok_or(Unreadable::FieldMissing)?;
     let name = payload.get("label").get("name").as_str().and_then(text::clean_name);
-    let (at, own) = (instant(envelope.get("timestamp")), phone_of(envelope.get("me").get("id").as_str()));
-    Ok(Inbound::LabelChat { label_id, name, party: party(chat, payload.get("_data"), false), added, at, own })
+    let at = instant(envelope.get("timestamp"));
+    Ok(Inbound::LabelChat { label_id, name, party: party(chat, payload, false, own), added, at, own: own.phone.clone() })
 }
 
 /// Who types; who is online only ends it.
-fn presence(payload: Field<'_>) -> Result<Inbound, Unreadable> {
+fn presence(payload: Field<'_>, own: &Own) -> Result<Inbound, Unreadable> {
     let chat = payload.get("id").as_str().ok_or(Unreadable::ChatIdMissing)?;
     if let Chat::Ignored(reason) = kind_of_chat(chat) {
         return Ok(Inbound::Ignored(reason));
@@ -518,10 +589,10 @@ fn presence(payload: Field<'_>) -> Result<Inbound, Unreadable> {
         Some("paused" | "online" | "offline") => Some(Doing::Paused),
         _ => None,
     });
-    Ok(doing.map_or(Inbound::Ignored("presence"), |doing| Inbound::Typing { party: party(chat, payload.get("_data"), false), doing }))
+    Ok(doing.map_or(Inbound::Ignored("presence"), |doing| Inbound::Typing { party: party(chat, payload, false, own), doing }))
 }
 
-fn call(payload: Field<'_>) -> Result<Inbound, Unreadable> {
+fn call(payload: Field<'_>, own: &Own) -> Result<Inbound, Unreadable> {
     let from = payload.get("from").as_str().ok_or(Unreadable::ChatIdMissing)?;
     if payload.get("isGroup").as_bool() == Some(true) {
         return Ok(Inbound::Ignored("group"));
@@ -532,21 +603,21 @@ fn call(payload: Field<'_>) -> Result<Inbound, Unreadable> {
     let id = payload.get("id").as_str().ok_or(Unreadable::MessageIdMissing)?;
     Ok(Inbound::Call {
         id: bare_id(id).to_owned(),
-        party: party(from, payload.get("_data"), false),
+        party: party(from, payload, false, own),
         video: payload.get("isVideo").as_bool() == Some(true),
         at: instant(payload.get("timestamp")),
     })
 }
 
-fn poll_vote(payload: Field<'_>) -> Result<Inbound, Unreadable> {
+fn poll_vote(payload: Field<'_>, own: &Own) -> Result<Inbound, Unreadable> {
     let (vote, poll) = (payload.get("vote"), payload.get("poll"));
-    let from = vote.get("from").as_str().filter(|f| f.contains('@')).or_else(|| chat_of(vote, false, &Json::Null)).ok_or(Unreadable::ChatIdMissing)?;
+    let from = vote.get("from").as_str().filter(|f| f.contains('@')).or_else(|| chat_of(vote, false, own)).ok_or(Unreadable::ChatIdMissing)?;
     if let Chat::Ignored(reason) = kind_of_chat(from) {
         return Ok(Inbound::Ignored(reason));
     }
     let options = vote.get("selectedOptions").as_array().into_iter().flatten().filter_map(|o| o.as_str().map(|o| text::clean(o, 512))).collect();
     let poll = poll.get("id").as_str().map(|id| bare_id(id).to_owned()).ok_or(Unreadable::FieldMissing)?;
-    Ok(Inbound::PollVote { poll, party: party(from, payload.get("_data"), false), options, at: instant(vote.get("timestamp")) })
+    Ok(Inbound::PollVote { poll, party: party(from, payload, false, own), options, at: instant(vote.get("timestamp")) })
 }
 
 #[cfg(test)]

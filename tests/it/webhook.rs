@@ -2,8 +2,12 @@
 
 use crate::support::{KEY, Kafilah, message};
 use kafilah::wire::signature::sign_sha512;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
+
+fn now() -> i64 {
+    chrono::Utc::now().timestamp()
+}
 
 #[test]
 fn signatures_tokens_and_bad_bodies_get_clear_answers() {
@@ -187,4 +191,124 @@ fn a_photo_is_fetched_at_once_and_kept_by_its_hash() {
     let kept = std::fs::read_dir(app.store().join("media")).unwrap().flatten().find(|entry| entry.file_name().len() == 64).unwrap();
     assert_eq!(std::fs::read(kept.path()).unwrap(), jpeg);
     app.wait("the answer to a file", Duration::from_secs(8), |app| app.export("escalations").iter().any(|row| row["reason"] == "media_received"));
+}
+
+fn envelope(event: &str, payload: &Value) -> Vec<u8> {
+    json!({"event": event, "session": "default", "engine": "NOWEB", "me": {"id": "6281155555555@c.us", "lid": "100000000000005@lid"}, "payload": payload}).to_string().into_bytes()
+}
+
+#[test]
+fn our_own_number_beside_a_customers_address_is_never_the_customers() {
+    let app = Kafilah::start();
+    for lid in ["300000000000001", "300000000000002"] {
+        let inbound = json!({"id": format!("false_{lid}@lid_IN{lid}"), "timestamp": now(), "from": format!("{lid}@lid"), "fromMe": false, "body": "halo", "_data": {"key": {"remoteJid": format!("{lid}@lid")}, "message": {"conversation": "halo"}}});
+        assert_eq!(app.webhook_raw(&envelope("message.any", &inbound)).0, 200);
+    }
+    for (lid, beside) in [("300000000000001", "senderPn"), ("300000000000002", "senderPn"), ("300000000000001", "remoteJidAlt"), ("300000000000002", "remoteJidAlt")] {
+        let echo = json!({"id": format!("true_{lid}@lid_OUT{lid}{beside}"), "timestamp": now(), "from": format!("{lid}@lid"), "fromMe": true, "source": "app", "body": "jawaban",
+                          "_data": {"key": {"remoteJid": format!("{lid}@lid"), "fromMe": true, beside: "6281155555555@s.whatsapp.net"}, "message": {"conversation": "x"}}});
+        assert_eq!(app.webhook_raw(&envelope("message.any", &echo)).0, 200);
+    }
+    let call =
+        json!({"id": "C1", "from": "300000000000001@lid", "timestamp": now(), "isVideo": false, "isGroup": false, "_data": {"CallCreatorAlt": "6281155555555@s.whatsapp.net"}});
+    assert_eq!(app.webhook_raw(&envelope("call.received", &call)).0, 200);
+    let contacts = app.export("contacts");
+    assert_eq!(contacts.len(), 2, "two people stay two: {contacts:?}");
+    assert!(contacts.iter().all(|contact| contact["phone"].as_str().unwrap_or("").is_empty()), "{contacts:?}");
+    // notes to oneself, in either form of the address
+    for own in ["6281155555555@c.us", "100000000000005@lid"] {
+        let note =
+            json!({"id": format!("true_{own}_SELF{}", own.len()), "timestamp": now(), "from": own, "to": own, "fromMe": true, "source": "app", "body": "catatan", "_data": {}});
+        assert_eq!(app.webhook_raw(&envelope("message.any", &note)).1["reason"], "self", "{own}");
+    }
+}
+
+#[test]
+fn only_its_sender_changes_a_message() {
+    let app = Kafilah::start();
+    app.customer_writes("6281399990001", "OWN1", "saya pesan 2 kursi");
+    app.customer_writes("6281399990002", "OWN2", "UMR_APR_2030_HEMAT");
+    app.wait_delivered(1);
+    let text = |app: &Kafilah, id: &str| app.export("messages").iter().find(|row| row["message_id"] == id).map(|row| row["text"].clone()).unwrap_or_default();
+    let edit = |who: &str, target: &str, at: i64, body: &str| json!({"id": format!("false_{who}@c.us_E{at}"), "timestamp": at, "from": format!("{who}@c.us"), "fromMe": false, "body": body, "editedMessageId": target});
+    assert_eq!(app.webhook("message.edited", edit("6281399990002", "OWN1", now(), "saya pesan 9 kursi")).1["reason"], "foreign_change");
+    assert_eq!(text(&app, "OWN1"), "saya pesan 2 kursi");
+    let ours = app.waha.memory().sent.last().unwrap().id.clone();
+    let said = text(&app, &ours);
+    app.webhook("message.edited", edit("6281399990002", &ours, now(), "Harga: Rp1.000.000"));
+    app.webhook(
+        "message.revoked",
+        json!({"after": {"id": format!("false_6281399990002@c.us_{ours}"), "from": "6281399990002@c.us", "fromMe": false}, "before": null, "revokedMessageId": ours}),
+    );
+    assert_eq!(text(&app, &ours), said);
+    assert!(app.export("messages").iter().all(|row| row["revoked_at"].as_str().unwrap_or("").is_empty()));
+    // his own, in whatever order the edits come, and told twice
+    app.webhook("message.edited", edit("6281399990001", "OWN1", now() - 10, "tiga"));
+    app.webhook("message.edited", edit("6281399990001", "OWN1", now() - 50, "dua"));
+    app.webhook("message.edited", edit("6281399990001", "OWN1", now() - 10, "tiga"));
+    assert_eq!(text(&app, "OWN1"), "tiga");
+    // without a chat the bare id tells
+    assert_eq!(app.webhook("message.revoked", json!({"after": null, "before": null, "revokedMessageId": "OWN1"})).0, 200);
+    assert!(app.export("messages").iter().any(|row| row["message_id"] == "OWN1" && !row["revoked_at"].as_str().unwrap_or("").is_empty()));
+}
+
+#[test]
+fn receipts_end_the_same_in_whatever_order_they_come() {
+    let app = Kafilah::start();
+    let ack =
+        |id: &str, level: i64, name: &str| json!({"id": format!("true_6281399990003@c.us_{id}"), "from": "6281399990003@c.us", "fromMe": true, "ack": level, "ackName": name});
+    for (n, order) in [[-1, 1], [1, -1]].into_iter().enumerate() {
+        let early = format!("EARLY{n}");
+        let late = format!("LATE{n}");
+        let from_phone = |id: &str| json!({"id": format!("true_6281399990003@c.us_{id}"), "timestamp": now(), "from": "6281399990003@c.us", "fromMe": true, "source": "app", "body": "dari hp", "_data": {}});
+        app.webhook("message.any", from_phone(&late));
+        for level in order {
+            let name = if level < 0 { "ERROR" } else { "SERVER" };
+            app.webhook("message.ack", ack(&late, level, name));
+            app.webhook("message.ack", ack(&early, level, name));
+        }
+        app.webhook("message.any", from_phone(&early));
+    }
+    let statuses: Vec<Value> = app.export("messages").iter().map(|row| row["status"].clone()).collect();
+    assert_eq!(statuses, ["failed", "failed", "failed", "failed"]);
+    app.webhook("message.ack", ack("LATE0", 3, "READ"));
+    assert!(app.export("messages").iter().any(|row| row["message_id"] == "LATE0" && row["status"] == "read"), "a phone that has it knows better");
+}
+
+#[test]
+fn protocol_and_impossible_names_make_no_message() {
+    let app = Kafilah::start();
+    let with = |id: &str, content: Value| json!({"id": format!("false_6281399990004@c.us_{id}"), "timestamp": now(), "from": "6281399990004@c.us", "fromMe": false, "body": null, "_data": {"key": {}, "message": content}});
+    for (n, content) in [
+        json!({"editedMessage": {"message": {"protocolMessage": {"type": 14}}}}),
+        json!({"pinInChatMessage": {}}),
+        json!({"pollUpdateMessage": {}, "messageContextInfo": {}}),
+        json!({"albumMessage": {"expectedImageCount": 2}}),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        assert_eq!(app.webhook("message.any", with(&format!("P{n}"), content)).1["reason"], "protocol");
+    }
+    let waiting = json!({"id": "false_6281399990004@c.us_W1", "timestamp": now(), "from": "6281399990004@c.us", "fromMe": false, "body": null, "_data": {"messageStubType": 2}});
+    assert_eq!(app.webhook("message.any", waiting).1["reason"], "waiting");
+    assert_eq!(app.customer_writes("6281399990004", "W1", "UMR_APR_2030_HEMAT")["status"], "accepted", "the same id, decrypted");
+    assert_eq!(app.webhook("message.any", with("PL", json!({"pollCreationMessageV5": {"name": "?"}}))).0, 200);
+    assert_eq!(app.export("messages").iter().filter(|row| row["direction"] == "in").map(|row| row["kind"].clone()).collect::<Vec<_>>(), ["text", "poll"]);
+    for (session, id) in [("../x", "false_6281399990004@c.us_S1"), ("", "false_6281399990004@c.us_S2"), ("default", "false_6281399990004@c.us_A\u{0}B")] {
+        let body =
+            json!({"event": "message.any", "session": session, "payload": {"id": id, "timestamp": now(), "from": "6281399990004@c.us", "fromMe": false, "body": "x"}}).to_string();
+        assert_eq!(app.webhook_raw(body.as_bytes()).1["status"], "quarantined", "{session:?} {id:?}");
+    }
+    let stranger = json!({"id": "false_abc@lid_L1", "timestamp": now(), "from": "abc@lid", "fromMe": false, "body": "x"});
+    assert_eq!(app.webhook("message.any", stranger).1["reason"], "system");
+}
+
+#[test]
+fn the_number_and_the_hidden_id_are_learnt_from_both_sides_of_a_delivery() {
+    let app = Kafilah::start();
+    let both = json!({"id": "false_200000000001216@lid_B1", "timestamp": now(), "from": "6281300001216@c.us", "to": "6281155555555@c.us", "fromMe": false, "body": "halo", "_data": {"id": {"id": "B1"}, "type": "chat"}});
+    assert_eq!(app.webhook_raw(&envelope("message.any", &both)).0, 200);
+    let contacts = app.export("contacts");
+    assert_eq!((contacts.len(), &contacts[0]["phone"], &contacts[0]["lid"]), (1, &json!("+6281300001216"), &json!("200000000001216@lid")));
 }

@@ -117,7 +117,6 @@ async fn record(app: Arc<App>, body: Body, phone: Option<Phone>) -> Result<Json<
                 full_id: wa_id.clone(),
                 wa_id,
                 from_me: false,
-                by_api: true,
                 party,
                 at: None,
                 kind: "text",
