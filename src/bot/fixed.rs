@@ -34,6 +34,8 @@ pub enum Fixed {
     PriceChecked,
     /// Wants a seat of a full package when one comes free.
     WaitingList,
+    /// Wants to book a package that cannot be booked.
+    BookElsewhere,
     /// Asked how paying goes, and was told.
     NothingDue,
     /// Is not happy.
@@ -181,6 +183,11 @@ pub fn fixed(which: Fixed, lang: Language) -> &'static str {
             lang,
             "Kursi paket ini sedang penuh. Permintaan daftar tunggu Bapak/Ibu sudah kami teruskan; tim kami akan mengabari di chat ini.",
             "This package is full at the moment. We have passed your wish for the waiting list on to our team; they will let you know in this chat.",
+        ),
+        Fixed::BookElsewhere => t(
+            lang,
+            "Keinginan Bapak/Ibu untuk mendaftar sudah kami teruskan; tim kami akan membantu memilih paket lain di chat ini. Mohon belum membayar apa pun.",
+            "We have passed your wish to book on to our team; they will help you choose another package in this chat. Please do not pay anything yet.",
         ),
         Fixed::NothingDue => t(
             lang,

@@ -202,10 +202,22 @@ fn campaign_code(context: &TurnContext, read: &Reading) -> Option<Outcome> {
     if let Some(beside) = several.then(|| compare(context, read)).flatten() {
         return Some(Outcome { package: Some(code.to_owned()), ..beside });
     }
-    if same || asked || read.understood.payment_intent || read.understood.wants_human {
+    let is_open = context.catalog.find(code)?.package.availability(context.today) == Availability::Open;
+    if (same && is_open) || asked || read.understood.payment_intent || read.understood.wants_human {
         let about =
             TurnContext { conversation: crate::chat::conversation::Conversation { package_code: Some(code.to_owned()), ..context.conversation.clone() }, ..context.clone() };
-        let answer = human_requested(&about, read).or_else(|| payment_intent(&about, read)).or_else(|| payment_terms(&about, read)).or_else(|| package_question(&about, read));
+        let graver = human_requested(&about, read).or_else(|| payment_intent(&about, read));
+        // of what cannot be booked the card tells why; of a full one the rest is still worth knowing
+        if graver.is_none() && !is_open {
+            let card = package_card(context, read, code)?;
+            return Some(Outcome {
+                replies: card.replies.into_iter().chain(besides(&about, read)).collect(),
+                phase: Phase::Interest,
+                package: Some(code.to_owned()),
+                ..Outcome::say(Vec::new())
+            });
+        }
+        let answer = graver.or_else(|| payment_terms(&about, read)).or_else(|| package_question(&about, read));
         if let Some(mut answer) = answer {
             // a first question about the package: the card, then the answer
             if !same && answer.escalation.is_none() {
@@ -256,8 +268,15 @@ fn payment_intent(context: &TurnContext, read: &Reading) -> Option<Outcome> {
         (false, true) => Fixed::PaymentAgain,
         (false, false) => Fixed::Payment,
     };
-    let escalate = Outcome::escalate(which, read, Reason::PaymentIntent);
     let package = read.about(context).and_then(|code| context.catalog.find(code)).map(|listed| &listed.package);
+    // who has booked it already is not told that it is full
+    let gone = package.filter(|package| !paid && context.conversation.phase < Phase::Booking && package.availability(context.today) != Availability::Open);
+    if let Some(package) = gone {
+        let card = Recipe::Card { code: package.code.clone(), greet: !context.met_before, lang: read.lang, hello: None, closing: None };
+        let escalate = Outcome::escalate(Fixed::BookElsewhere, read, Reason::PaymentIntent);
+        return Some(Outcome { phase: Phase::Booking, replies: std::iter::once(live(&card, context)).chain(escalate.replies).collect(), ..escalate });
+    }
+    let escalate = Outcome::escalate(which, read, Reason::PaymentIntent);
     let knows = package.filter(|package| !paid && read.asks("ask_payment") && (package.dp_idr.is_some() || package.payoff_by.is_some()));
     let replies = match knows {
         Some(package) => {
@@ -282,6 +301,9 @@ fn payment_terms(context: &TurnContext, read: &Reading) -> Option<Outcome> {
     }
     let listed = read.about(context).and_then(|code| context.catalog.find(code));
     let told = match listed.map(|listed| &listed.package) {
+        Some(package) if context.conversation.phase < Phase::Booking && package.availability(context.today) != Availability::Open => {
+            vec![live(&Recipe::Card { code: package.code.clone(), greet: false, lang: read.lang, hello: None, closing: None }, context)]
+        }
         Some(package) if package.dp_idr.is_some() || package.payoff_by.is_some() => {
             vec![live(&Recipe::Payment { code: package.code.clone(), party: read.payers(), parts: Vec::new(), early: true, lang: read.lang }, context)]
         }
@@ -335,6 +357,10 @@ fn among(said: &[Word], names: &[&str]) -> bool {
 /// Answers to what was asked about the package beside something graver, from its row.
 fn besides(context: &TurnContext, read: &Reading) -> Vec<Reply> {
     let Some(code) = read.about(context).or(read.scan.code.as_deref()).filter(|code| context.catalog.find(code).is_some()) else { return Vec::new() };
+    let is_told = |listed: &Listed| matches!(listed.package.availability(context.today), Availability::Departed | Availability::Closed);
+    if context.catalog.find(code).is_some_and(is_told) {
+        return Vec::new(); // every topic's answer is that it is no more to be had
+    }
     let topics = TOPICS.iter().filter(|(name, _)| read.surely(name) && !(*name == "ask_price" && read.asks("ask_payment"))).take(MOST_TOPICS - 1);
     let party = read.payers().or(Some(0)); // whoever pays is not asked how many travel
     topics.map(|(_, topic)| live(&Recipe::Answer { code: code.to_owned(), topic: *topic, party, lang: read.lang }, context)).collect()
@@ -507,7 +533,9 @@ fn package_question(context: &TurnContext, read: &Reading) -> Option<Outcome> {
             continue;
         }
         replies.extend((topic == Topic::Price).then(|| infants(read, listed)).flatten());
-        replies.push(live(&Recipe::Details { code: code.to_owned(), topic, party: read.payers(), lang: read.lang }, context));
+        // of a full package nobody is asked how many would travel
+        let party = if listed.package.availability(context.today) == Availability::Full { read.payers().or(Some(0)) } else { read.payers() };
+        replies.push(live(&Recipe::Details { code: code.to_owned(), topic, party, lang: read.lang }, context));
         let file_kind = match topic {
             Topic::Itinerary => "itinerary",
             Topic::Facilities => "brochure",

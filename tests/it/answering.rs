@@ -412,3 +412,28 @@ fn words_that_wait_when_a_chat_changes_hands_are_not_lost() {
     assert_eq!(app.api("POST", "/api/conversations/conv_2/release", None).0, 200);
     assert!(app.wait_delivered(2)[1].contains("27.000.000"));
 }
+
+#[test]
+fn what_cannot_be_booked_is_not_sold() {
+    let app = Kafilah::start();
+    let mut expected = 0;
+    let mut says = |phone: &str, id: &str, text: &str| {
+        app.customer_writes(phone, id, text);
+        expected += 1;
+        app.wait("an answer", Duration::from_secs(10), |app| app.waha.delivered().iter().filter(|line| line.starts_with(phone)).count() >= 1);
+        std::thread::sleep(Duration::from_millis(300)); // a second message of the same turn
+        app.waha.delivered().iter().filter(|line| line.starts_with(phone)).cloned().collect::<Vec<_>>().join("\n")
+    };
+    let full = says("6281200000901", "NS1", "Saya mau daftar UMR_DES_2030_LIBUR");
+    assert!(full.contains("sudah penuh") && full.contains("UMR_") && full.contains("paket lain"), "{full}");
+    let gone = says("6281200000902", "NS2", "mau DP UMR_MAR_2025_HEMAT, transfer ke mana?");
+    assert!(gone.contains("sudah berangkat") && !gone.contains("25.000.000"), "{gone}");
+    let once = says("6281200000903", "NS3", "Berapa harga UMR_MAR_2025_HEMAT?");
+    assert_eq!(once.matches("sudah berangkat").count(), 1, "{once}");
+    let asked = says("6281200000904", "NS4", "UMR_DES_2030_LIBUR harganya berapa ya?");
+    assert!(asked.contains("sudah penuh") && !asked.contains("berapa orang"), "{asked}");
+    let english = says("6281200000905", "NS5", "Hello, can I book UMR_DES_2030_LIBUR please?");
+    assert!(english.contains("fully booked") && english.contains("another package"), "{english}");
+    let escalations = app.export("escalations");
+    assert_eq!(escalations.iter().filter(|row| row["reason"] == "payment_intent").count(), 3, "{escalations:?}");
+}
