@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// One call to a send address.
 #[derive(Clone, Debug)]
@@ -37,6 +37,8 @@ pub struct Sent {
     pub delivered: bool,
     /// Full id of the message it answers.
     pub reply_to: Option<String>,
+    /// When it came.
+    pub at: Instant,
 }
 
 /// How it misbehaves.
@@ -54,6 +56,8 @@ pub struct Chaos {
     pub next: Vec<u16>,
     /// Wait before answering.
     pub wait: Duration,
+    /// Wait before "typing…" is answered.
+    pub typing_wait: Duration,
     /// Ids of our own choosing are not honoured (as on WEBJS).
     pub own_ids: bool,
     /// Status of the session.
@@ -64,7 +68,18 @@ pub struct Chaos {
 
 impl Default for Chaos {
     fn default() -> Self {
-        Self { fail: 0.0, busy: 0.0, deliver_and_fail: 0.0, always: None, next: vec![], wait: Duration::ZERO, own_ids: false, session: "WORKING".into(), engine: "GOWS".into() }
+        Self {
+            fail: 0.0,
+            busy: 0.0,
+            deliver_and_fail: 0.0,
+            always: None,
+            next: vec![],
+            wait: Duration::ZERO,
+            typing_wait: Duration::ZERO,
+            own_ids: false,
+            session: "WORKING".into(),
+            engine: "GOWS".into(),
+        }
     }
 }
 
@@ -75,6 +90,8 @@ pub struct Memory {
     pub sent: Vec<Sent>,
     /// Other calls: method and path.
     pub calls: Vec<String>,
+    /// When "typing…" was begun.
+    pub typed_at: Vec<Instant>,
     /// Message payloads the history holds.
     pub history: Vec<Value>,
     /// LID digits to phone digits.
@@ -223,6 +240,7 @@ async fn send(path: &'static str, State(memory): State<Shared>, body: Bytes) -> 
             id: id.clone(),
             delivered,
             reply_to: text("reply_to"),
+            at: Instant::now(),
         };
         memory.sent.push(sent);
         (status, id, chaos.wait)
@@ -243,7 +261,13 @@ async fn send(path: &'static str, State(memory): State<Shared>, body: Bytes) -> 
 
 async fn note_typing(State(memory): State<Shared>, body: Bytes) -> Json<Value> {
     let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    lock(&memory).calls.push(format!("typing {}", body["chatId"].as_str().unwrap_or("")));
+    let wait = {
+        let mut memory = lock(&memory);
+        memory.calls.push(format!("typing {}", body["chatId"].as_str().unwrap_or("")));
+        memory.typed_at.push(Instant::now());
+        memory.chaos.typing_wait
+    };
+    tokio::time::sleep(wait).await;
     Json(json!({"result": true}))
 }
 

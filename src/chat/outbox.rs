@@ -15,7 +15,7 @@ use super::conversation::{self, Conversation};
 use super::message::{self, Author};
 use crate::db::StoreError;
 use crate::db::writer::Tx;
-use crate::wire::gateway::Quoted;
+use crate::wire::gateway::{MEDIA_FACTOR, Quoted};
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde_json::{Value, json};
 
@@ -267,6 +267,23 @@ pub fn no_first_contact_any_more(tx: &Tx<'_>, conversation_id: i64) -> Result<()
     Ok(())
 }
 
+/// The first of the ids a gateway's history names that no other message of ours has: one entry settles one row at most.
+pub fn free_id<'i>(tx: &Tx<'_>, id: i64, ids: &'i [String]) -> Result<Option<&'i str>, StoreError> {
+    let row: Option<(i64, i64)> = tx.query_row("SELECT channel_id, message_id FROM outbox WHERE id = ?1", [id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let Some((channel_id, message_id)) = row else { return Ok(None) };
+    for wa_id in ids {
+        let known = message::by_wa_id(tx, channel_id, true, wa_id)?;
+        // an echo that was taken for a message from the phone is this very one
+        let is_echo =
+            |known: &message::Known| -> Result<bool, StoreError> { Ok(tx.query_row("SELECT author = 'phone' FROM message WHERE id = ?1", [known.id], |row| row.get(0))?) };
+        match known {
+            Some(known) if known.id != message_id && !is_echo(&known)? => {}
+            _ => return Ok(Some(wa_id)),
+        }
+    }
+    Ok(None)
+}
+
 /// A row as the queue thread needs it.
 #[derive(Clone, Debug)]
 pub struct Item {
@@ -441,8 +458,8 @@ pub fn typing(tx: &Tx<'_>, id: i64, due_at: i64) -> Result<(), StoreError> {
 
 /// Not now: due again at `due_at`, with the cause's name. From `due` or `sending`.
 pub fn postpone(tx: &Tx<'_>, id: i64, due_at: i64, cause: &str) -> Result<(), StoreError> {
-    tx.prepare_cached("UPDATE outbox SET state = 'due', due_at = ?2, last_cause = ?3, typing_at = NULL WHERE id = ?1 AND state IN ('due', 'sending')")?
-        .execute((id, due_at, cause))?;
+    tx.prepare_cached("UPDATE outbox SET state = 'due', due_at = ?2, last_cause = ?3, typing_at = NULL, changed_at = ?4 WHERE id = ?1 AND state IN ('due', 'sending')")?
+        .execute((id, due_at, cause, tx.now_ms))?;
     Ok(())
 }
 
@@ -512,8 +529,8 @@ pub fn lose(tx: &Tx<'_>, id: i64, cause: &str, look_at: i64) -> Result<(), Store
         return Ok(());
     }
     let (message_id, conversation_id): (i64, i64) = tx
-        .prepare_cached("UPDATE outbox SET state = 'unknown', last_cause = ?2, due_at = ?3 WHERE id = ?1 RETURNING message_id, conversation_id")?
-        .query_row((id, cause, look_at), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        .prepare_cached("UPDATE outbox SET state = 'unknown', last_cause = ?2, due_at = ?3, changed_at = ?4 WHERE id = ?1 RETURNING message_id, conversation_id")?
+        .query_row((id, cause, look_at, tx.now_ms), |row| Ok((row.get(0)?, row.get(1)?)))?;
     message::set_status(tx, message_id, conversation_id, "unknown", Some(cause))
 }
 
@@ -523,8 +540,8 @@ pub fn missing(tx: &Tx<'_>, id: i64) -> Result<(), StoreError> {
         return Ok(());
     }
     let (message_id, conversation_id): (i64, i64) = tx
-        .prepare_cached("UPDATE outbox SET state = 'due', lookups = lookups + 1, due_at = ?2 WHERE id = ?1 RETURNING message_id, conversation_id")?
-        .query_row((id, tx.process_ms), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        .prepare_cached("UPDATE outbox SET state = 'due', lookups = lookups + 1, due_at = ?2, changed_at = ?3 WHERE id = ?1 RETURNING message_id, conversation_id")?
+        .query_row((id, tx.process_ms, tx.now_ms), |row| Ok((row.get(0)?, row.get(1)?)))?;
     message::set_status(tx, message_id, conversation_id, "queued", None)
 }
 
@@ -552,8 +569,8 @@ pub fn cancel(tx: &Tx<'_>, id: i64, cause: &str) -> Result<(), StoreError> {
 fn end(tx: &Tx<'_>, id: i64, what: Happening, cause: &str, status: &str) -> Result<(), StoreError> {
     let Some(state) = step(tx, id, what)? else { return Ok(()) };
     let (message_id, conversation_id): (i64, i64) = tx
-        .prepare_cached("UPDATE outbox SET state = ?2, last_cause = ?3 WHERE id = ?1 RETURNING message_id, conversation_id")?
-        .query_row((id, state.as_str(), cause), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        .prepare_cached("UPDATE outbox SET state = ?2, last_cause = ?3, changed_at = ?4 WHERE id = ?1 RETURNING message_id, conversation_id")?
+        .query_row((id, state.as_str(), cause, tx.now_ms), |row| Ok((row.get(0)?, row.get(1)?)))?;
     tx.count(format!("outbox.{}", state.as_str()), 1);
     tx.audit("system", "outbox.ended", &format!("msg_{message_id}"), &json!({"state": state.as_str(), "cause": cause}).to_string())?;
     if matches!(state, State::Failed | State::Parked) {
@@ -576,7 +593,12 @@ pub fn receipt(tx: &Tx<'_>, message_id: i64, status: &str, cause: Option<&str>) 
         _ => Happening::Refuse,
     };
     if let Some(next) = State::parse(&state).and_then(|state| state.after(what)) {
-        tx.prepare_cached("UPDATE outbox SET state = ?2, sent_at = ifnull(sent_at, ?3), last_cause = ?4 WHERE id = ?1")?.execute((id, next.as_str(), tx.now_ms, cause))?;
+        tx.prepare_cached("UPDATE outbox SET state = ?2, sent_at = ifnull(sent_at, ?3), last_cause = ?4, changed_at = ?3 WHERE id = ?1")?.execute((
+            id,
+            next.as_str(),
+            tx.now_ms,
+            cause,
+        ))?;
         if next == State::Failed {
             let conversation: i64 = tx.query_row("SELECT conversation_id FROM outbox WHERE id = ?1", [id], |row| row.get(0))?;
             tx.emit("alert", Some(conversation), json!({"kind": "send_failed", "cause": cause, "message_id": message_id}))?;
@@ -620,10 +642,10 @@ pub fn retry(tx: &Tx<'_>, actor: &str, id: i64) -> Result<bool, StoreError> {
     }
     let (message_id, conversation_id, channel_id): (i64, i64, i64) = tx
         .prepare_cached(
-            "UPDATE outbox SET state = 'due', due_at = ?2, valid_until = ?3, last_cause = NULL, typing_at = NULL, lookups = 0 WHERE id = ?1
+            "UPDATE outbox SET state = 'due', due_at = ?2, valid_until = ?3, last_cause = NULL, typing_at = NULL, lookups = 0, changed_at = ?4 WHERE id = ?1
              RETURNING message_id, conversation_id, channel_id",
         )?
-        .query_row((id, tx.process_ms, tx.process_ms + PERSON_VALID_MS), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        .query_row((id, tx.process_ms, tx.process_ms + PERSON_VALID_MS, tx.now_ms), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     tx.audit(actor, "outbox.retried", &format!("msg_{message_id}"), "")?;
     tx.wake_outbox(channel_id);
     message::set_status(tx, message_id, conversation_id, "queued", None)?;
@@ -642,13 +664,17 @@ pub fn discard(tx: &Tx<'_>, actor: &str, id: i64) -> Result<bool, StoreError> {
 
 /// After a start (of the program or of a queue thread): whatever the channel was sending has an unknown fate; due
 /// times and lifetimes beyond their own rule come from a wrong clock and are pulled back.
-pub fn recover_channel(tx: &Tx<'_>, channel_id: i64, look_at: i64) -> Result<usize, StoreError> {
-    let ids: Vec<i64> = {
-        let mut query = tx.prepare_cached("SELECT id FROM outbox WHERE is_open = 1 AND state = 'sending' AND channel_id = ?1")?;
-        query.query_map([channel_id], |row| row.get(0))?.collect::<Result<_, _>>()?
+pub fn recover_channel(tx: &Tx<'_>, channel_id: i64, timeout_ms: i64, margin_ms: i64) -> Result<usize, StoreError> {
+    let ids: Vec<(i64, bool)> = {
+        let mut query = tx.prepare_cached(
+            "SELECT o.id, m.media_id IS NOT NULL FROM outbox o JOIN message m ON m.id = o.message_id WHERE o.is_open = 1 AND o.state = 'sending' AND o.channel_id = ?1",
+        )?;
+        query.query_map([channel_id], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?
     };
-    for id in &ids {
-        lose(tx, *id, "crashed", look_at)?;
+    for (id, has_file) in &ids {
+        // the call may still be under way inside the gateway, for as long as we would have waited for it
+        let longest_ms = if *has_file { timeout_ms * i64::from(MEDIA_FACTOR) } else { timeout_ms };
+        lose(tx, *id, "crashed", tx.process_ms + longest_ms + margin_ms)?;
     }
     replan(tx)?;
     Ok(ids.len())

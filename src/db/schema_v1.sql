@@ -424,6 +424,7 @@ CREATE TABLE outbox (
   render_generation INTEGER,            -- catalogue generation the text was made from
   created_at      INTEGER NOT NULL,
   sent_at         INTEGER,
+  changed_at      INTEGER,              -- last change of state that none of the other times tells
   is_open         INTEGER NOT NULL GENERATED ALWAYS AS (state = 'due' OR state = 'sending' OR state = 'unknown') STORED,    -- in its conversation's line
   is_dead         INTEGER NOT NULL GENERATED ALWAYS AS (state = 'failed' OR state = 'parked' OR state = 'expired') STORED   -- waits for a person
 ) STRICT;

@@ -71,7 +71,7 @@ pub const EXPORTS: &[Export] = &[
               v.created_at, h.session, (SELECT group_concat(l.name, '; ') FROM contact_label x JOIN label l ON l.id = x.label_id AND l.deleted_at IS NULL WHERE x.contact_id = v.contact_id),
               v.held_by, v.resolved_at FROM conversation v JOIN contact c ON c.id = v.contact_id JOIN channel h ON h.id = v.channel_id LEFT JOIN user u ON u.id = v.assignee_id
               WHERE v.merged_into IS NULL AND {SPAN} ORDER BY v.id",
-        rows: State("max(v.created_at, v.last_at, v.phase_at, ifnull(v.handler_at, 0))"),
+        rows: State("max(v.created_at, v.last_at, v.phase_at, ifnull(v.handler_at, 0), ifnull(v.resolved_at, 0), ifnull((SELECT max(x.at) FROM label_event x WHERE x.contact_id = v.contact_id), 0))"),
     },
     Export {
         name: "contacts",
@@ -82,7 +82,7 @@ pub const EXPORTS: &[Export] = &[
               (SELECT group_concat(l.name, '; ') FROM contact_label x JOIN label l ON l.id = x.label_id AND l.deleted_at IS NULL WHERE x.contact_id = v.contact_id), v.fields,
               (SELECT max(last_in_at) FROM conversation y WHERE y.contact_id = v.contact_id), v.updated_at
               FROM (SELECT id AS contact_id, * FROM contact) v WHERE v.merged_into IS NULL AND {SPAN} ORDER BY v.contact_id",
-        rows: State("max(v.created_at, ifnull(v.opted_out_at, 0), ifnull(v.updated_at, 0))"),
+        rows: State("max(v.created_at, ifnull(v.opted_out_at, 0), ifnull(v.updated_at, 0), ifnull((SELECT max(x.at) FROM label_event x WHERE x.contact_id = v.contact_id), 0))"),
     },
     Export {
         name: "label-events",
@@ -206,7 +206,7 @@ pub const EXPORTS: &[Export] = &[
         ],
         sql: "SELECT o.id, o.conversation_id, m.wa_id, o.state, o.attempts, o.last_cause, o.due_at, o.sent_at, {PHONE}, m.kind, m.text, o.created_at
               FROM outbox o JOIN message m ON m.id = o.message_id JOIN conversation v ON v.id = o.conversation_id WHERE {SPAN} ORDER BY o.id",
-        rows: State("max(o.created_at, ifnull(o.attempt_at, 0), ifnull(o.sent_at, 0))"),
+        rows: State("max(o.created_at, ifnull(o.attempt_at, 0), ifnull(o.sent_at, 0), ifnull(o.changed_at, 0))"),
     },
     Export {
         name: "faq",

@@ -22,7 +22,7 @@ const ANSWER: u64 = 2 << 20;
 pub struct Answer {
     /// HTTP status.
     pub status: u16,
-    /// `Retry-After` in seconds, when given as a number.
+    /// `Retry-After` in seconds, given as a number or as a date.
     pub retry_after_s: Option<u64>,
     /// `Content-Type`.
     pub content_type: Option<String>,
@@ -166,7 +166,7 @@ impl Http {
         let response = sent.map_err(|error| name(&error))?;
         let (parts, body) = response.into_parts();
         let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
-        let retry_after_s = header("retry-after").and_then(|value| value.trim().parse().ok());
+        let retry_after_s = header("retry-after").and_then(|value| retry_after(value));
         let content_type = header("content-type").map(str::to_owned);
         let mut bytes = Vec::new();
         let mut reader = body.into_reader().take(call.limit + 1);
@@ -179,6 +179,12 @@ impl Http {
         }
         Ok(Answer { status: parts.status.as_u16(), retry_after_s, content_type, body: bytes })
     }
+}
+
+/// `Retry-After` in seconds: a number, or a date (RFC 9110 §10.2.3).
+fn retry_after(value: &str) -> Option<u64> {
+    let date = || chrono::DateTime::parse_from_rfc2822(value.trim()).ok().map(|at| (at.timestamp() - chrono::Utc::now().timestamp()).max(0).unsigned_abs());
+    value.trim().parse().ok().or_else(date)
 }
 
 /// The failure's name, and whether the request may have been acted on.

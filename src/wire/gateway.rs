@@ -28,13 +28,16 @@ pub enum SendOutcome {
 /// What a lookup of an unknown send came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LookOutcome {
-    /// It went out, under this id.
-    Found(Option<String>),
+    /// It went out, under the first of these ids that is no other message's.
+    Found(Vec<String>),
     /// It surely did not.
     Absent,
     /// The gateway could not say; named cause.
     CannotTell(String),
 }
+
+/// Media may take so many times as long as text: the gateway uploads it first.
+pub const MEDIA_FACTOR: u32 = 6;
 
 /// How ids for our own messages come about on a gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

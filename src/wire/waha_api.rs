@@ -2,17 +2,19 @@
 //! Source: the WAHA docs and its OpenAPI file; what each status means for a send is in [`classify`].
 
 use super::client::{Answer, Call, Http, NoAnswer};
-use super::gateway::{Ids, LookOutcome, Outbound, SendOutcome};
+use super::gateway::{Ids, LookOutcome, MEDIA_FACTOR, Outbound, SendOutcome};
 use super::waha;
 use crate::kernel::json;
 use base64::Engine;
 use serde_json::{Value, json};
 use std::time::Duration;
 
+/// Time for a change of a session.
+const CHANGE: Duration = Duration::from_secs(25);
+/// Longest page of history that is read; a longer one is asked for in parts.
+const HISTORY_BYTES: u64 = 8 << 20;
 /// Time for a question (not a send).
 const LOOKUP: Duration = Duration::from_secs(10);
-/// Media may take longer than text: the gateway uploads it first.
-const MEDIA_FACTOR: u32 = 6;
 
 /// One WAHA session.
 #[derive(Clone)]
@@ -39,6 +41,13 @@ pub enum WahaError {
         /// What it said, without our own request in it.
         message: String,
     },
+}
+
+impl WahaError {
+    /// The answer was longer than we read.
+    pub fn is_too_long(&self) -> bool {
+        matches!(self, Self::NoAnswer(NoAnswer::Unknown("answer_too_long")))
+    }
 }
 
 /// A page of history.
@@ -150,8 +159,8 @@ impl Waha {
         if let Some(id) = wa_id {
             let path = format!("/api/{}/chats/{chat}/messages/true_{chat}_{id}?downloadMedia=false", self.session);
             return match self.call("GET", &path, None, LOOKUP) {
-                Ok(answer) if (200..300).contains(&answer.status) && answer.json().is_object() => LookOutcome::Found(Some(id.to_owned())),
-                Ok(answer) if (200..300).contains(&answer.status) || answer.status == 404 => LookOutcome::Absent,
+                Ok(answer) if (200..300).contains(&answer.status) && answer.json().is_object() => LookOutcome::Found(vec![id.to_owned()]),
+                Ok(answer) if (200..300).contains(&answer.status) || is_not_there(&answer) => LookOutcome::Absent,
                 Ok(answer) => LookOutcome::CannotTell(format!("lookup_{}", answer.status)),
                 Err(no) => LookOutcome::CannotTell(no.to_string()),
             };
@@ -162,24 +171,27 @@ impl Waha {
             Ok(answer) if (200..300).contains(&answer.status) => {
                 let page = answer.json();
                 let Some(messages) = page.as_array() else { return LookOutcome::CannotTell("lookup_shape".into()) };
-                let same = messages.iter().find(|m| m["fromMe"] != false && m["timestamp"].as_i64().is_none_or(|at| at >= since_s) && m["body"].as_str() == text);
-                same.map_or(LookOutcome::Absent, |m| LookOutcome::Found(m["id"].as_str().map(|id| waha::bare_id(id).to_owned())))
+                let words = |m: &Value| m["body"].as_str().filter(|body| !body.is_empty()) == text && (text.is_some() || m["hasMedia"] == true);
+                let same = messages.iter().filter(|m| m["fromMe"] != false && m["timestamp"].as_i64().is_none_or(|at| at >= since_s) && words(m));
+                LookOutcome::Found(same.filter_map(|m| Some(waha::bare_id(m["id"].as_str()?).to_owned())).collect())
             }
             // the gateway keeps nothing of this chat: it did not send to it
-            Ok(answer) if answer.status == 404 => LookOutcome::Absent,
+            Ok(answer) if is_not_there(&answer) => LookOutcome::Absent,
             Ok(answer) => LookOutcome::CannotTell(format!("lookup_{}", answer.status)),
             Err(no) => LookOutcome::CannotTell(no.to_string()),
         }
     }
 
-    /// Whether this gateway lets us choose message ids: it then hands out ids of the very shape we mint.
-    pub fn probe_ids(&self) -> Result<Ids, NoAnswer> {
+    /// Whether this gateway lets us choose message ids: it then hands out ids of the very shape we mint. `None`: it cannot say
+    /// before its session works.
+    pub fn probe_ids(&self) -> Result<Option<Ids>, NoAnswer> {
         let answer = self.call("GET", &format!("/api/{}/new-message-id", self.session), None, LOOKUP)?;
         let id = answer.json();
         let shaped = |id: &str| id.len() == 22 && id.starts_with("3EB0") && id.bytes().all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(&b));
         Ok(match (answer.status, id["id"].as_str()) {
-            (200, Some(id)) if shaped(id) => Ids::Ours,
-            _ => Ids::Theirs,
+            (200, Some(id)) if shaped(id) => Some(Ids::Ours),
+            (422 | 429 | 502..=504, _) => None,
+            _ => Some(Ids::Theirs),
         })
     }
 
@@ -239,31 +251,32 @@ impl Waha {
 
     /// Makes the session (or gives the present one our configuration) and starts it.
     pub fn connect(&self, webhook_url: &str, hmac_key: &str) -> Result<(), WahaError> {
-        let config = Self::wanted_config(webhook_url, hmac_key);
+        let wanted = Self::wanted_config(webhook_url, hmac_key);
         match self.session_state()? {
-            None => drop(self.ask("POST", "/api/sessions", Some(&json!({"name": self.session, "start": true, "config": config})))?),
+            None => self.change("POST", "/api/sessions", &json!({"name": self.session, "start": true, "config": wanted}))?,
             Some(state) => {
-                if !has_webhook(&state, webhook_url) {
-                    // other hooks of the session stay
-                    let mut config = config.clone();
-                    let others = state["config"]["webhooks"].as_array().into_iter().flatten().filter(|hook| hook["url"].as_str() != Some(webhook_url)).cloned();
-                    if let Some(hooks) = config["webhooks"].as_array_mut() {
-                        hooks.extend(others);
-                    }
-                    self.ask("PUT", &format!("/api/sessions/{}", self.session), Some(&json!({"name": self.session, "config": config})))?;
+                // a key the gateway does not show is taken for another one
+                if !has_webhook(&state, webhook_url) || shown_key(&state, webhook_url) != Some(hmac_key) {
+                    let config = merged(&state["config"], &wanted);
+                    self.change("PUT", &format!("/api/sessions/{}", self.session), &json!({"name": self.session, "config": config}))?;
                 }
                 if matches!(state["status"].as_str(), Some("STOPPED" | "FAILED") | None) {
-                    let verb = if state["status"] == "FAILED" { "restart" } else { "start" };
-                    self.ask("POST", &format!("/api/sessions/{}/{verb}", self.session), Some(&json!({})))?;
+                    self.session_verb(if state["status"] == "FAILED" { "restart" } else { "start" })?;
                 }
             }
         }
         Ok(())
     }
 
+    /// Changes a session, which takes a gateway longer than a question.
+    fn change(&self, method: &str, path: &str, body: &Value) -> Result<(), WahaError> {
+        let answer = self.call(method, path, Some(body), CHANGE)?;
+        if (200..300).contains(&answer.status) { Ok(()) } else { Err(WahaError::Status { status: answer.status, message: said(&answer) }) }
+    }
+
     /// start, stop, restart or logout.
     pub fn session_verb(&self, verb: &str) -> Result<(), WahaError> {
-        self.ask("POST", &format!("/api/sessions/{}/{verb}", self.session), Some(&json!({}))).map(drop)
+        self.change("POST", &format!("/api/sessions/{}/{verb}", self.session), &json!({}))
     }
 
     /// The text of the QR code to draw; `Ok(None)` when none is on offer now.
@@ -289,7 +302,13 @@ impl Waha {
             chat.replace('@', "%40"),
             since_ms / 1000
         );
-        let page = self.ask("GET", &path, None)?;
+        let headers: &[(&str, &str)] = if self.key.is_empty() { &[] } else { &[("x-api-key", &self.key)] };
+        let url = format!("{}{path}", self.base);
+        let answer = self.http.call(&Call { method: "GET", url: &url, headers, body: None, timeout: CHANGE, limit: HISTORY_BYTES })?;
+        if !(200..300).contains(&answer.status) {
+            return Err(WahaError::Status { status: answer.status, message: said(&answer) });
+        }
+        let page = answer.json();
         let messages = page.as_array().cloned().unwrap_or_default();
         Ok(HistoryPage { count: messages.len(), messages })
     }
@@ -387,7 +406,7 @@ impl Waha {
     /// Downloads a file the gateway named; its host is replaced by ours, which is the one that can be reached.
     pub fn download(&self, url: &str, limit: u64) -> Result<Vec<u8>, WahaError> {
         let path = match url.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..])) {
-            Some(path) if path.starts_with("/api/files/") => path,
+            Some(path) if is_file_path(path) => path,
             _ => return Err(WahaError::NoAnswer(NoAnswer::SurelyNot("foreign_address"))),
         };
         let address = format!("{}{path}", self.base);
@@ -397,12 +416,55 @@ impl Waha {
     }
 }
 
+/// Whether the gateway says that a message is not there, and not that the whole session is gone.
+fn is_not_there(answer: &Answer) -> bool {
+    answer.status == 404 && !said(answer).to_ascii_lowercase().contains("session")
+}
+
+/// A file of the gateway's, and nothing else it would give to our key.
+fn is_file_path(path: &str) -> bool {
+    let plain = path.to_ascii_lowercase().replace("%2e", ".").replace("%2f", "/").replace("%5c", "\\").replace('\\', "/");
+    path.starts_with("/api/files/") && !plain.split(['/', '?', '#']).any(|part| part == "..") && !path.contains(char::is_control)
+}
+
 /// Whether a session calls our webhook, with everything we want to hear.
 pub fn has_webhook(state: &Value, webhook_url: &str) -> bool {
     let wanted = Waha::wanted_config(webhook_url, "");
     let told = |hook: &Value, event: &Value| hook["events"].as_array().into_iter().flatten().any(|known| known == event);
     let mut hooks = state["config"]["webhooks"].as_array().into_iter().flatten();
     hooks.any(|hook| hook["url"].as_str() == Some(webhook_url) && wanted["webhooks"][0]["events"].as_array().into_iter().flatten().all(|event| told(hook, event)))
+}
+
+fn hook_of<'a>(config: &'a Value, url: &str) -> Option<&'a Value> {
+    config["webhooks"].as_array().into_iter().flatten().find(|hook| hook["url"].as_str() == Some(url))
+}
+
+/// The key a session signs our webhook with, where the gateway shows it.
+pub fn shown_key<'a>(state: &'a Value, webhook_url: &str) -> Option<&'a str> {
+    hook_of(&state["config"], webhook_url)?["hmac"]["key"].as_str()
+}
+
+/// What a session is configured with, and what we want of it above: a change replaces the whole configuration, and the proxy,
+/// the other hooks and headers in it are not ours to lose.
+fn merged(present: &Value, wanted: &Value) -> Value {
+    let mut config = if present.is_object() { present.clone() } else { json!({}) };
+    let hook = &wanted["webhooks"][0];
+    let url = hook["url"].as_str().unwrap_or("");
+    let mut ours = hook_of(present, url).cloned().unwrap_or_else(|| json!({}));
+    lay_over(&mut ours, hook);
+    let mut hooks = vec![ours];
+    hooks.extend(present["webhooks"].as_array().into_iter().flatten().filter(|hook| hook["url"].as_str() != Some(url)).cloned());
+    lay_over(&mut config, wanted);
+    config["webhooks"] = hooks.into();
+    config
+}
+
+/// Sets in `base` what `over` holds, object by object.
+fn lay_over(base: &mut Value, over: &Value) {
+    match (base.as_object_mut(), over.as_object()) {
+        (Some(base), Some(over)) => over.iter().for_each(|(key, value)| lay_over(base.entry(key.as_str()).or_insert(Value::Null), value)),
+        _ => *base = over.clone(),
+    }
 }
 
 /// The gateway's sentence, without the echo of our own request that WAHA puts into its errors.

@@ -16,7 +16,7 @@ use crate::db::writer::Tx;
 use crate::kernel::ids;
 use crate::wire::gateway::{Ids, LookOutcome, Outbound, SendOutcome};
 use crate::wire::waha_api::Waha;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel as pipe};
 use std::sync::{Arc, PoisonError};
@@ -26,6 +26,14 @@ use std::time::{Duration, Instant};
 const BATCH: usize = 32;
 /// Calls that wait behind others for longer than this get hands of their own.
 const SPREAD: Duration = Duration::from_millis(3);
+/// Wait where something is due and nothing could be done about it.
+const STALLED: Duration = Duration::from_millis(250);
+/// Wait before the gateway is asked again whose message ids count.
+const IDS_AGAIN: Duration = Duration::from_secs(2);
+/// Times it is asked before its session works.
+const MOST_IDS_ASKS: u32 = 5;
+/// Calls for "typing…" at once on one number.
+const TYPISTS: usize = 3;
 /// Longest sleep without a wake.
 const IDLE: Duration = Duration::from_secs(2);
 /// After the send timeout a call may still be under way inside the gateway for this long, ms.
@@ -80,7 +88,8 @@ pub fn manage(app: &Arc<App>) {
 enum Report {
     Sent(i64, SendOutcome),
     Looked(i64, LookOutcome),
-    Ids(Option<Ids>),
+    /// Whose ids count; `None` inside: not to be told yet.
+    Ids(Result<Option<Ids>, String>),
 }
 
 /// Where messages of a number go.
@@ -103,8 +112,16 @@ struct Line<'a> {
     ids: Ids,
     ids_asked: bool,
     breaker: Breaker,
-    /// No send before this (pacing), process clock, ms.
+    /// The next free time for a send (pacing), process clock, ms.
     slot_at: i64,
+    /// Nothing new is begun before this, process clock, ms: the next message's typing would be too long.
+    begin_at: i64,
+    /// When messages whose typing is shown go out: their slots are taken already. A hint; the rows are what counts.
+    typed: BTreeSet<i64>,
+    typists: Senders,
+    /// The gateway was asked in vain whose ids count; not again before this.
+    ids_again: Option<Instant>,
+    ids_asks: u32,
     broadcasts: Broadcasts,
     status_at: Option<i64>,
     unwritten: Vec<Report>,
@@ -147,6 +164,11 @@ impl<'a> Line<'a> {
             ids_asked: false,
             breaker: Breaker::default(),
             slot_at: 0,
+            begin_at: 0,
+            typed: BTreeSet::new(),
+            typists: Senders::of(TYPISTS),
+            ids_again: None,
+            ids_asks: 0,
             broadcasts: Broadcasts::default(),
             status_at: None,
             unwritten: Vec::new(),
@@ -157,7 +179,7 @@ impl<'a> Line<'a> {
         // rows found `sending` belong to an earlier life of this thread or of the program
         let timeout_ms = self.app.settings().int("queue.send_timeout_ms");
         let channel_id = self.channel_id;
-        let recovered = self.app.store.write_blocking(move |tx| outbox::recover_channel(tx, channel_id, tx.process_ms + timeout_ms + SETTLE_MARGIN_MS));
+        let recovered = self.app.store.write_blocking(move |tx| outbox::recover_channel(tx, channel_id, timeout_ms, SETTLE_MARGIN_MS));
         if let Err(error) = recovered {
             tracing::warn!(%error, "the queue waits for the store");
             std::thread::sleep(Duration::from_secs(1));
@@ -166,7 +188,7 @@ impl<'a> Line<'a> {
         while !self.app.is_stopping() {
             match self.round() {
                 Ok(wait) if wait.is_zero() => {}
-                Ok(wait) if self.senders.has_waiting() => {
+                Ok(wait) if self.senders.waiting() > 0 => {
                     self.wake.wait(wait.min(SPREAD));
                     self.senders.spread();
                 }
@@ -219,6 +241,9 @@ impl<'a> Line<'a> {
         let Some(channel) = channel else { return Ok(IDLE) };
         if self.status_at != channel.status_at {
             self.status_at = channel.status_at;
+            if channel.status == "WORKING" && self.ids == Ids::Theirs {
+                (self.ids, self.ids_asks) = (Ids::Unknown, 0);
+            }
             if channel.status == "WORKING" && self.breaker.is_open() {
                 self.breaker.close();
                 self.tell_line();
@@ -230,20 +255,23 @@ impl<'a> Line<'a> {
         }
         if self.ids == Ids::Unknown {
             match &gateway {
-                Gateway::Waha(waha) if next_due.is_some() && !self.ids_asked && self.breaker.allows(Instant::now()) => self.ask_ids((**waha).clone()),
+                Gateway::Waha(waha) if next_due.is_some() && self.may_ask_ids() => self.ask_ids((**waha).clone()),
                 Gateway::Waha(_) => {}
                 _ => self.ids = Ids::Ours,
             }
         }
         let free = super::senders::MOST.saturating_sub(self.inflight).min(BATCH);
         let paced = settings.range_ms("queue.reply_gap_ms").1 > 0;
-        let slot_open = !paced || process_ms >= self.slot_at;
-        let ready = self.ids != Ids::Unknown && free > 0 && next_due.is_some_and(|due| due <= process_ms) && self.breaker.allows(Instant::now());
         let typing = settings.on("queue.typing");
-        if nothing_to_write && !(ready && (slot_open || typing)) {
+        // something new may begin when its typing, at its longest, would end with the next free slot
+        let begins_at = if typing { (self.slot_at - TYPING_MS.1 as i64).max(self.begin_at) } else { self.slot_at };
+        let typed_at = self.typed.first().copied();
+        let slot_open = !paced || process_ms >= begins_at || typed_at.is_some_and(|at| process_ms >= at);
+        let ready = self.ids != Ids::Unknown && free > 0 && next_due.is_some_and(|due| due <= process_ms) && self.breaker.allows(Instant::now());
+        if nothing_to_write && !(ready && slot_open) {
             let mut wait = next_due.map_or(IDLE, |due| app.store.clock.until(due, IDLE)).max(Duration::from_millis(1));
             if !slot_open {
-                wait = wait.max(app.store.clock.until(self.slot_at, IDLE));
+                wait = wait.max(app.store.clock.until(typed_at.map_or(begins_at, |at| at.min(begins_at)), IDLE));
             }
             if self.breaker.is_open() || self.ids == Ids::Unknown || free == 0 {
                 wait = wait.max(Duration::from_millis(200));
@@ -259,13 +287,8 @@ impl<'a> Line<'a> {
         };
         let plan = Plan {
             limit,
-            sends: if !slot_open {
-                0
-            } else if paced {
-                1
-            } else {
-                limit
-            },
+            pace: if paced { Some(settings.range_ms("queue.reply_gap_ms")) } else { None },
+            slot_at: self.slot_at,
             mint: self.ids == Ids::Ours,
             broadcasts: match (process_ms >= self.broadcasts.at, settings.range_ms("queue.broadcast_gap_ms").1) {
                 (false, _) => 0,
@@ -294,14 +317,25 @@ impl<'a> Line<'a> {
                 return Err(error);
             }
         };
-        let busy = !work.sends.is_empty() || !work.looks.is_empty();
+        let busy = !work.sends.is_empty() || !work.looks.is_empty() || !work.typings.is_empty() || !outcomes.is_empty();
+        self.typed = self.typed.split_off(&(process_ms + 1));
+        self.slot_at = work.slot_at;
+        self.begin_at = work.begin_at;
         self.dispatch(work, &gateway, &settings);
-        Ok(if busy || self.inflight == 0 { Duration::ZERO } else { Duration::from_millis(1) })
+        // what is due and cannot be taken waits for something that wakes us: an outcome, or a row before it
+        Ok(if busy { Duration::ZERO } else { STALLED })
+    }
+
+    /// Whether the gateway may be asked whose ids count.
+    fn may_ask_ids(&self) -> bool {
+        let now = Instant::now();
+        !self.ids_asked && self.breaker.allows(now) && self.ids_again.is_none_or(|again| now >= again)
     }
 
     fn ask_ids(&mut self, waha: Waha) {
         self.ids_asked = true;
-        let task = self.task(move || Report::Ids(waha.probe_ids().ok()));
+        self.breaker.tried(Instant::now());
+        let task = self.task(move || Report::Ids(waha.probe_ids().map_err(|no| no.to_string())));
         self.senders.run(task);
     }
 
@@ -317,26 +351,27 @@ impl<'a> Line<'a> {
     }
 
     fn dispatch(&mut self, work: Work, gateway: &Gateway, settings: &Settings) {
-        let (low, high) = settings.range_ms("queue.reply_gap_ms");
         let now = self.app.store.clock.process_ms();
-        let mut tasks: Vec<Task> = Vec::with_capacity(work.sends.len() + work.typings.len() + work.looks.len());
+        let mut tasks: Vec<Task> = Vec::with_capacity(work.sends.len() + work.looks.len());
         for (item, outbound) in work.sends {
-            if high > 0 {
-                self.slot_at = now + ids::draw(low, high) as i64;
-            }
             // a broadcast holds up the next broadcast, never a reply
             if item.priority == 2 {
                 self.broadcasts.sent(now, settings);
             }
             self.breaker.tried(Instant::now());
-            let (gateway, app, typed) = (gateway.clone(), Arc::clone(self.app), item.typing_at.is_some());
+            if let (Gateway::Waha(waha), true) = (gateway, item.typing_at.is_some()) {
+                let (waha, chat_id) = (waha.clone(), item.chat_id.clone());
+                self.type_or_not(move || waha.stop_typing(&chat_id));
+            }
+            let (gateway, app) = (gateway.clone(), Arc::clone(self.app));
             let row = item.id;
-            tasks.push(self.task(move || Report::Sent(row, send(&app, &gateway, item, outbound, typed))));
+            tasks.push(self.task(move || Report::Sent(row, send(&app, &gateway, item, outbound))));
         }
-        for item in work.typings {
+        for (item, due_at) in work.typings {
+            self.typed.insert(due_at);
             if let Gateway::Waha(waha) = gateway {
                 let waha = waha.clone();
-                tasks.push(Box::new(move || waha.show_typing(&item.chat_id)));
+                self.type_or_not(move || waha.show_typing(&item.chat_id));
             }
         }
         for item in work.looks {
@@ -355,6 +390,13 @@ impl<'a> Line<'a> {
         self.senders.run_all(tasks);
     }
 
+    /// Typing is a show: where the gateway is slow with it, it is left out, and no message waits for it.
+    fn type_or_not(&self, show: impl FnOnce() + Send + 'static) {
+        if self.typists.waiting() < 2 * TYPISTS {
+            self.typists.run(Box::new(show));
+        }
+    }
+
     /// Takes what the reports say about the gateway itself; passes the rest on to be written.
     fn note(&mut self, reports: Vec<Report>) -> Vec<Report> {
         let now = Instant::now();
@@ -366,11 +408,20 @@ impl<'a> Line<'a> {
                 Report::Ids(found) => {
                     self.ids_asked = false;
                     match found {
-                        Some(ids) => {
+                        Ok(Some(ids)) => {
                             self.ids = *ids;
                             self.breaker.worked(now);
                         }
-                        None => self.breaker.failed(now, "gateway_unreachable"),
+                        // sends are tried all the same after a while; a session that begins to work is asked again
+                        Ok(None) if self.ids_asks >= MOST_IDS_ASKS => self.ids = Ids::Theirs,
+                        Ok(None) => {
+                            self.ids_asks += 1;
+                            self.ids_again = Some(now + IDS_AGAIN);
+                        }
+                        Err(_) => {
+                            self.ids_again = Some(now + IDS_AGAIN);
+                            self.breaker.failed(now, "gateway_unreachable");
+                        }
                     }
                     continue;
                 }
@@ -427,7 +478,10 @@ fn gateway_of(app: &App, settings: &Settings, channel: &Channel) -> Gateway {
 /// What one transaction may do.
 struct Plan {
     limit: usize,
-    sends: usize,
+    /// The gap between sends, least and most; none: as they come.
+    pace: Option<(u64, u64)>,
+    /// The next free time for a send, process clock, ms.
+    slot_at: i64,
     mint: bool,
     /// Broadcasts that may go out now.
     broadcasts: usize,
@@ -443,8 +497,23 @@ struct Plan {
 #[derive(Default)]
 struct Work {
     sends: Vec<(Item, Outbound)>,
-    typings: Vec<Item>,
+    /// With the time each will have been typed.
+    typings: Vec<(Item, i64)>,
     looks: Vec<Item>,
+    /// The next free time for a send after these.
+    slot_at: i64,
+    /// When the first that had to wait for its slot may begin.
+    begin_at: i64,
+}
+
+impl Work {
+    /// Takes a slot from `least` on; the next one is a gap later.
+    fn take_slot(&mut self, plan: &Plan, least: i64) -> i64 {
+        let Some((low, high)) = plan.pace else { return least };
+        let slot = least.max(self.slot_at);
+        self.slot_at = slot + ids::draw(low, high) as i64;
+        slot
+    }
 }
 
 /// Writes down what the calls came to.
@@ -469,17 +538,19 @@ fn record(tx: &Tx<'_>, reports: &[Report], timeout_ms: i64, longest_ms: i64) -> 
                 let (attempt_at, attempts): (Option<i64>, i64) =
                     tx.query_row("SELECT attempt_at, attempts FROM outbox WHERE id = ?1", [id], |row| Ok((row.get(0)?, row.get(1)?)))?;
                 let ask_at = match (*answered, cause.as_str()) {
-                    (true, _) => tx.process_ms + SETTLE_MARGIN_MS,
+                    // a proxy answers while the gateway behind it may still be at it
+                    (_, "gateway_502" | "gateway_504") => attempt_at.unwrap_or(tx.process_ms) + timeout_ms + SETTLE_MARGIN_MS,
                     (false, "connection_lost") => tx.process_ms + CLOSED_MARGIN_MS,
-                    _ => attempt_at.unwrap_or(tx.process_ms) + timeout_ms + SETTLE_MARGIN_MS,
+                    // answered, or silent for its whole time
+                    _ => tx.process_ms + SETTLE_MARGIN_MS,
                 };
                 outbox::lose(tx, *id, cause, ask_at)?;
                 if attempts >= MOST_UNKNOWN {
                     outbox::park(tx, *id, cause)?;
                 }
             }
-            Report::Looked(id, LookOutcome::Found(wa_id)) => outbox::accept(tx, *id, wa_id.as_deref())?,
-            Report::Looked(id, LookOutcome::Absent) => {
+            Report::Looked(id, LookOutcome::Found(ids)) if let Some(wa_id) = outbox::free_id(tx, *id, ids)? => outbox::accept(tx, *id, Some(wa_id))?,
+            Report::Looked(id, LookOutcome::Absent | LookOutcome::Found(_)) => {
                 // a gateway that hangs may still deliver what it does not know of yet: once more, then a person decides
                 let (cause, lookups): (Option<String>, i64) = tx.query_row("SELECT last_cause, lookups FROM outbox WHERE id = ?1", [id], |row| Ok((row.get(0)?, row.get(1)?)))?;
                 match cause {
@@ -503,7 +574,7 @@ fn record(tx: &Tx<'_>, reports: &[Report], timeout_ms: i64, longest_ms: i64) -> 
 
 /// Checks what is due once more and takes it.
 fn claim(tx: &Tx<'_>, app: &App, plan: &Plan) -> Result<Work, StoreError> {
-    let mut work = Work::default();
+    let mut work = Work { slot_at: plan.slot_at, ..Work::default() };
     if plan.limit == 0 {
         return Ok(work);
     }
@@ -528,7 +599,9 @@ fn claim(tx: &Tx<'_>, app: &App, plan: &Plan) -> Result<Work, StoreError> {
             continue;
         }
         let is_first = !item.answered_us && !is_own(plan, &item);
-        if is_first && let Some((until, cause)) = first_contact_waits(tx, plan)? {
+        // who has been tried is counted already
+        let is_counted = item.attempts > 0;
+        if is_first && let Some((until, cause)) = first_contact_waits(tx, plan, is_counted)? {
             outbox::postpone(tx, item.id, until, cause)?;
             continue;
         }
@@ -542,12 +615,24 @@ fn claim(tx: &Tx<'_>, app: &App, plan: &Plan) -> Result<Work, StoreError> {
         if plan.typing && item.typing_at.is_none() && item.priority < 2 && matches!(item.kind.as_str(), "text" | "image") {
             let length = text.as_deref().map_or(20, |text| text.chars().count().min(300)) as u64;
             let show = (length * 1000 / TYPING_CPS).clamp(TYPING_MS.0, TYPING_MS.1);
-            outbox::typing(tx, item.id, tx.process_ms + ids::draw(show * 7 / 10, show) as i64)?;
-            work.typings.push(item);
+            let show = ids::draw(show * 7 / 10, show) as i64;
+            // typing ends with the message's own slot: nobody is shown typing for longer than a person would
+            if plan.pace.is_some() && work.slot_at > tx.process_ms + show {
+                work.begin_at = work.slot_at - show;
+                break;
+            }
+            let due_at = work.take_slot(plan, tx.process_ms + show);
+            outbox::typing(tx, item.id, due_at)?;
+            work.typings.push((item, due_at));
             continue;
         }
-        if work.sends.len() >= plan.sends {
-            continue;
+        // what was typed has its slot
+        if item.typing_at.is_none() && plan.pace.is_some() {
+            if work.slot_at > tx.process_ms {
+                work.begin_at = work.slot_at;
+                continue;
+            }
+            work.take_slot(plan, tx.process_ms);
         }
         if withdrawn(&item, text.as_deref()) {
             escalation::raise(tx, item.conversation_id, None, item.last_in_id, Reason::GuardBlocked, item.text.as_deref().unwrap_or(""))?;
@@ -557,7 +642,7 @@ fn claim(tx: &Tx<'_>, app: &App, plan: &Plan) -> Result<Work, StoreError> {
         if !outbox::claim(tx, &item, minted.as_deref(), changed.as_deref())? {
             continue;
         }
-        if is_first {
+        if is_first && !is_counted {
             tx.count("first_contacts", 1);
         }
         let outbound = Outbound {
@@ -614,13 +699,16 @@ fn warmed_cap(cap: i64, warmup_days: i64, age_days: i64) -> i64 {
 }
 
 /// Until when (process clock) writing first has to wait, and why.
-fn first_contact_waits(tx: &Tx<'_>, plan: &Plan) -> Result<Option<(i64, &'static str)>, StoreError> {
+fn first_contact_waits(tx: &Tx<'_>, plan: &Plan, is_counted: bool) -> Result<Option<(i64, &'static str)>, StoreError> {
     let wait = |ms: i64| tx.process_ms + ms.clamp(1_000, 3_600_000);
     if let Some(until) = plan.channel.first_contact_until_at.filter(|until| *until > tx.now_ms) {
         return Ok(Some((wait(until - tx.now_ms), "timelock")));
     }
     if plan.channel.capping.as_deref() == Some("CAPPED") {
         return Ok(Some((wait(3_600_000), "capped")));
+    }
+    if is_counted {
+        return Ok(None);
     }
     let today = plan.settings.day_of(tx.now_ms).to_string();
     let mut query = tx.prepare_cached("SELECT ifnull(sum(n), 0) FROM daily_count WHERE day = ?1 AND name = 'first_contacts'")?;
@@ -632,7 +720,7 @@ fn first_contact_waits(tx: &Tx<'_>, plan: &Plan) -> Result<Option<(i64, &'static
 }
 
 /// Makes the call.
-fn send(app: &Arc<App>, gateway: &Gateway, item: Item, mut outbound: Outbound, typed: bool) -> SendOutcome {
+fn send(app: &Arc<App>, gateway: &Gateway, item: Item, mut outbound: Outbound) -> SendOutcome {
     if let Some((sha, mime, name)) = &item.file {
         match std::fs::read(media::path(&app.store.dir, sha)) {
             Ok(bytes) => outbound.file = Some((bytes, mime.clone(), name.clone().unwrap_or_else(|| "file".into()))),
@@ -643,13 +731,7 @@ fn send(app: &Arc<App>, gateway: &Gateway, item: Item, mut outbound: Outbound, t
     }
     match gateway {
         Gateway::Simulator => simulator::deliver(app, &item, &outbound),
-        Gateway::Waha(waha) => {
-            let outcome = waha.send(&outbound);
-            if typed && matches!(outbound.kind.as_str(), "document" | "video" | "location") {
-                waha.stop_typing(&outbound.chat_id);
-            }
-            outcome
-        }
+        Gateway::Waha(waha) => waha.send(&outbound),
         Gateway::None => SendOutcome::Later { cause: "not_connected".into(), wait_ms: 0, gateway_down: true },
     }
 }

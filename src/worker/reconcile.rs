@@ -34,6 +34,8 @@ pub struct Watch {
     lid_tries: HashMap<String, (u32, i64)>,
     muted_alarm_at: i64,
     looked: HashSet<i64>,
+    /// Numbers whose history is to be pulled for a reason that a failed pull does not settle.
+    owed: HashSet<i64>,
 }
 
 impl Watch {
@@ -87,10 +89,16 @@ impl Watch {
         let late = channel.reconciled_to_at.is_none_or(|at| (app.now_ms() - at).abs() > PULL_EVERY_MS);
         // the first look after our own start: what came while we were away is only in the history
         let we_were_away = self.looked.insert(id);
-        if restarted || came_back || late || we_were_away {
+        if restarted || came_back || we_were_away {
+            self.owed.insert(id);
+        }
+        let is_owed = self.owed.contains(&id);
+        if is_owed || late {
             let now = app.now_ms(); // before: what arrives meanwhile lies behind the mark
             let Pulled { found, whole } = pull(app, channel, waha)?;
-            if !whole {
+            if whole {
+                self.owed.remove(&id);
+            } else {
                 tracing::warn!(found, "the history pull ended early and will be made again");
             }
             app.store.write_blocking(move |tx| -> Result<(), StoreError> {
@@ -103,7 +111,7 @@ impl Watch {
                 Ok(())
             })?;
             // WORKING, not restarted, and yet messages had gone by: the webhook is mute
-            if found > 0 && !restarted && !came_back && !we_were_away && channel.reconciled_to_at.is_some() && now - self.muted_alarm_at > PULL_EVERY_MS {
+            if found > 0 && !is_owed && channel.reconciled_to_at.is_some() && now - self.muted_alarm_at > PULL_EVERY_MS {
                 self.muted_alarm_at = now;
                 tracing::warn!(found, "history held messages the webhook never brought");
                 app.store.write_blocking(move |tx| tx.emit("alert", None, json!({"kind": "session_mute", "found": found})))?;
@@ -118,7 +126,8 @@ impl Watch {
         let unresolved = app.store.read_blocking(|connection| identity::unresolved(connection, channel_id, 200))?;
         let due: Vec<String> = unresolved.into_iter().filter(|lid| self.lid_tries.get(lid).is_none_or(|(_, at)| *at <= now)).take(LIDS).collect();
         for lid in due {
-            match waha.phone_of_lid(&lid)?.as_deref().and_then(Phone::from_digits) {
+            // one that cannot be asked about holds up no other
+            match waha.phone_of_lid(&lid).unwrap_or(None).as_deref().and_then(Phone::from_digits) {
                 Some(phone) => {
                     self.lid_tries.remove(&lid);
                     app.store.write_blocking(move |tx| identity::learn_phone(tx, channel_id, &lid, &phone).map(|_| ()))?;
@@ -151,12 +160,19 @@ fn pull(app: &App, channel: &Channel, waha: &Waha) -> anyhow::Result<Pulled> {
         false => chats_since(waha, since)?,
     };
     for chat in chats {
-        let mut offset = 0;
+        let (mut offset, mut page) = (0, PAGE);
         loop {
             if app.is_stopping() || offset >= MOST {
                 return Ok(Pulled { found, whole: false });
             }
-            let history = waha.history(&chat, since, PAGE, offset)?;
+            let history = match waha.history(&chat, since, page, offset) {
+                // thumbnails and the like: fewer at a time
+                Err(error) if error.is_too_long() && page > 1 => {
+                    page = (page / 4).max(1);
+                    continue;
+                }
+                history => history?,
+            };
             // oldest first, whatever order the engine gives
             let mut messages = history.messages;
             messages.sort_by_key(|message| message["timestamp"].as_f64().unwrap_or(0.0) as i64);
@@ -166,7 +182,7 @@ fn pull(app: &App, channel: &Channel, waha: &Waha) -> anyhow::Result<Pulled> {
             if history.count == 0 {
                 break;
             }
-            offset += PAGE; // by the page's size, also when it came short
+            offset += page; // by the page's size, also when it came short
         }
     }
     Ok(Pulled { found, whole: true })
@@ -175,7 +191,8 @@ fn pull(app: &App, channel: &Channel, waha: &Waha) -> anyhow::Result<Pulled> {
 /// Stores one message of the history; says whether it was news. What cannot be read is kept for a person, once.
 fn take(app: &App, channel: &Channel, waha: &Waha, payload: Value) -> Result<bool, StoreError> {
     let settings = app.settings();
-    let envelope = json!({"event": "message.any", "session": waha.session, "engine": channel.engine, "payload": payload});
+    let me = json!({"id": channel.phone.as_ref().map(|phone| format!("{phone}@c.us")), "lid": channel.lid.as_ref().map(|lid| format!("{lid}@lid"))});
+    let envelope = json!({"event": "message.any", "session": waha.session, "engine": channel.engine, "me": me, "payload": payload});
     let raw = Value::to_string(&envelope);
     let rules = Rules { quiet_ms: settings.on("bot.enabled").then(|| settings.int("bot.quiet_ms")), stale_after_ms: Some(STALE_MS) };
     match waha::parse(&(&envelope).into()) {

@@ -72,9 +72,9 @@ impl Senders {
         self.wake(lock(&self.0.state), usize::MAX);
     }
 
-    /// Whether a task waits for a hand.
-    pub fn has_waiting(&self) -> bool {
-        !lock(&self.0.state).tasks.is_empty()
+    /// Tasks that wait for a hand.
+    pub fn waiting(&self) -> usize {
+        lock(&self.0.state).tasks.len()
     }
 
     /// Wakes as many hands as there are tasks waiting, `hands` at the most; starts those that are missing.
@@ -171,7 +171,7 @@ mod tests {
             })
         });
         senders.run_all(tasks.collect());
-        while senders.has_waiting() {
+        while senders.waiting() > 0 {
             senders.spread();
         }
         let mut seen: Vec<u32> = (0..6).map(|_| told.recv_timeout(Duration::from_secs(5)).unwrap()).collect();

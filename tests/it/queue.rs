@@ -221,3 +221,60 @@ fn files_keep_their_place_between_the_words() {
     let texts: Vec<String> = app.waha.memory().sent.iter().filter(|sent| sent.delivered).map(|sent| sent.text.clone()).collect();
     assert!(texts[0].contains("Assalamualaikum") && texts[2].contains("Durasi"), "{texts:?}");
 }
+
+#[test]
+fn a_gateway_that_only_hangs_up_is_not_asked_all_the_time() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let calls = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = std::sync::Arc::clone(&calls);
+    std::thread::spawn(move || {
+        for _ in listener.incoming() {
+            counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+    });
+    let app = Kafilah::start_with(&[("waha.url", &url)]);
+    app.customer_writes("6281200000061", "UP1", "UMR_APR_2030_HEMAT");
+    // past the first probe of the breaker, which opens after 5 failures and probes every 30 s
+    std::thread::sleep(Duration::from_secs(42));
+    let calls = calls.load(std::sync::atomic::Ordering::Relaxed);
+    assert!((5..60).contains(&calls), "{calls} calls in 42 s");
+    assert_eq!(states(&app), ["due"]);
+}
+
+#[test]
+fn typing_that_hangs_holds_up_nobody() {
+    let app = Kafilah::start_with(&[("queue.typing", "on")]);
+    app.waha.memory().chaos.typing_wait = Duration::from_secs(60);
+    for n in 0..40 {
+        app.customer_writes(&format!("62812000010{n:02}"), &format!("TY{n}"), "UMR_APR_2030_HEMAT");
+    }
+    let begun = std::time::Instant::now();
+    app.wait_delivered(40);
+    assert!(begun.elapsed() < Duration::from_secs(16), "typing is a show of 7 s at the most: {:?}", begun.elapsed());
+}
+
+#[test]
+fn paced_replies_keep_their_gap_and_are_typed_no_longer_than_it_takes() {
+    let app = Kafilah::start_with(&[("queue.typing", "on"), ("queue.reply_gap_ms", "400..400")]);
+    for n in 0..6 {
+        app.customer_writes(&format!("62812000020{n:02}"), &format!("PA{n}"), "UMR_APR_2030_HEMAT");
+    }
+    app.wait_delivered(6);
+    let memory = app.waha.memory();
+    let (typed, sent): (Vec<std::time::Instant>, Vec<std::time::Instant>) = (memory.typed_at.clone(), memory.sent.iter().map(|call| call.at).collect());
+    assert_eq!(typed.len(), 6);
+    assert!(sent.windows(2).all(|pair| pair[1] - pair[0] > Duration::from_millis(250)), "{sent:?}");
+    assert!(typed.iter().zip(&sent).all(|(typed, sent)| *sent - *typed < Duration::from_millis(8_500)), "{typed:?} {sent:?}");
+}
+
+#[test]
+fn tries_of_one_first_contact_count_once() {
+    let app = Kafilah::start_with(&[("queue.daily_new_contacts", "3"), ("queue.warmup_days", "0"), ("bot.enabled", "off")]);
+    app.waha.memory().chaos.next = vec![429, 429, 429];
+    for n in 0..3 {
+        let chat = first_contact(&app, 60 + n);
+        assert_eq!(app.api("POST", &format!("/api/conversations/{chat}/messages"), Some(json!({"text": "Kami ada jadwal baru"}))).0, 202);
+        app.wait_delivered(n + 1);
+    }
+}

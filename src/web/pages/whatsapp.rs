@@ -9,7 +9,7 @@ use crate::db::setting::{self, SettingError};
 use crate::kernel::ids;
 use crate::kernel::phone::Phone;
 use crate::web::policy::Action;
-use crate::wire::waha_api::{Waha, WahaError, has_webhook};
+use crate::wire::waha_api::{Waha, WahaError, has_webhook, shown_key};
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -101,7 +101,7 @@ pub async fn show(State(app): State<Arc<App>>, headers: HeaderMap, Query(done): 
     let mut steps = vec![
         step("gateway", reachable, proof),
         step("hook", hook_set, hook.clone()),
-        step("hmac", keyed && hook_set, None),
+        step("hmac", keyed && hook_set && hook.as_deref().and_then(|url| shown_key(&state, url)).is_none_or(|key| key == settings.text("waha.hmac_key")), None),
         step("scan", working, Some(status.clone())),
         step("heard", heard.is_some() && working, None),
         step("history", channel.as_ref().is_some_and(|channel| channel.reconciled_to_at.is_some()), None),
