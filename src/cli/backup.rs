@@ -1,19 +1,23 @@
 //! `backup` and `restore`.
 
-use super::{Desk, progress::Progress};
+use super::{Desk, progress::Progress, say};
 use crate::db::setting::Settings;
 use crate::db::{DataDir, StoreError, backup};
 use std::path::Path;
 
 /// Writes a backup.
 pub fn backup(dir: &DataDir, out: &Path) -> anyhow::Result<()> {
+    anyhow::ensure!(out.as_os_str() != "-", "a backup is a database file and cannot go to standard output; name a file");
     let mut desk = Desk::open_existing(dir)?;
     let mut bar = Progress::default();
     let summary = backup::write(dir, out, &mut |what, done, total| bar.tell(what, done, total));
     bar.end();
     let summary = summary?;
-    desk.write(|tx| -> Result<(), StoreError> { tx.audit("cli", "backup.written", "store", &format!("{} bytes", summary.bytes)) })?;
-    println!("{}: {} bytes, {} messages, {} files; verified", out.display(), summary.bytes, summary.messages, summary.files);
+    let noted = desk.write(|tx| -> Result<(), StoreError> { tx.audit("cli", "backup.written", "store", &format!("{} bytes", summary.bytes)) });
+    if let Err(error) = noted {
+        eprintln!("the backup is whole; that it was made could not be written into the audit trail: {error}");
+    }
+    say(format_args!("{}: {} bytes, {} messages, {} files; verified", out.display(), summary.bytes, summary.messages, summary.files))?;
     eprintln!("secret.key is not in the backup: keep a copy of {} somewhere else", dir.key_file().display());
     Ok(())
 }
@@ -24,8 +28,8 @@ pub fn restore(dir: &DataDir, file: &Path) -> anyhow::Result<()> {
     let kept = backup::restore(dir, file, &mut |what, done, total| bar.tell(what, done, total));
     bar.end();
     match kept? {
-        Some(kept) => println!("restored; the store that was here is kept as {}", kept.display()),
-        None => println!("restored into {}", dir.0.display()),
+        Some(kept) => say(format_args!("restored; the store that was here is kept as {}", kept.display()))?,
+        None => say(format_args!("restored into {}", dir.0.display()))?,
     }
     let desk = Desk::open(dir)?;
     let sealed = Settings::load(desk.connection(), &desk.key)?.sealed;

@@ -1,6 +1,6 @@
 //! `doctor`: looks at everything that can go wrong, in prose or as JSON. Exit code 1 when something is.
 
-use super::Desk;
+use super::{Desk, say};
 use crate::chat::mail;
 use crate::db::setting::Settings;
 use crate::db::{DataDir, audit, readers};
@@ -47,7 +47,7 @@ pub fn run(dir: &DataDir, json: bool) -> anyhow::Result<()> {
     });
     let failed = checks.iter().filter(|check| check.verdict == Verdict::Failed).count();
     if json {
-        println!("{}", serde_json::json!({"ok": failed == 0, "checks": checks}));
+        say(format_args!("{}", serde_json::json!({"ok": failed == 0, "checks": checks})))?;
     } else {
         for check in &checks {
             let mark = match check.verdict {
@@ -55,7 +55,7 @@ pub fn run(dir: &DataDir, json: bool) -> anyhow::Result<()> {
                 Verdict::Warning => "warning",
                 Verdict::Failed => "FAILED ",
             };
-            println!("{mark}  {:<16} {}", check.name, check.message);
+            say(format_args!("{mark}  {:<16} {}", check.name, check.message))?;
         }
     }
     anyhow::ensure!(failed == 0, "{failed} of {} checks failed", checks.len());

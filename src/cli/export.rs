@@ -1,8 +1,9 @@
 //! `export`: an atomic file that cron can trust; `--since last` goes on where the last one ended.
 
-use super::{Desk, progress::Progress};
+use super::{Desk, progress::Progress, say};
+use crate::db::draft::Draft;
 use crate::db::setting::Settings;
-use crate::db::{DataDir, StoreError, backup, readers};
+use crate::db::{DataDir, StoreError, readers};
 use crate::insight::audience;
 use crate::insight::export::{self, Format, Span};
 use crate::kernel::date;
@@ -39,8 +40,10 @@ pub struct Options {
 /// Does it.
 pub fn run(dir: &DataDir, options: &Options) -> anyhow::Result<()> {
     if options.what == "list" {
-        export::EXPORTS.iter().for_each(|export| println!("{}", export.name));
-        println!("{AUDIENCE}");
+        for export in export::EXPORTS {
+            say(format_args!("{}", export.name))?;
+        }
+        say(format_args!("{AUDIENCE}"))?;
         return Ok(());
     }
     dir.spare(&options.out)?;
@@ -115,20 +118,14 @@ fn audience(dir: &DataDir, options: &Options) -> anyhow::Result<()> {
 }
 
 /// Writes a file beside its place and moves it there when it is whole; the old one stays until then.
-fn whole_file(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> anyhow::Result<u64>) -> anyhow::Result<u64> {
-    let aside = backup::beside(path, "part");
-    let written = (|| -> anyhow::Result<u64> {
-        let mut out = BufWriter::new(backup::create_private(&aside).with_context(|| format!("while making {}", aside.display()))?);
-        let rows = write(&mut out)?;
-        out.into_inner().map_err(|error| anyhow!(error.into_error()))?.sync_all()?;
-        std::fs::rename(&aside, path).with_context(|| format!("while moving the file to {}", path.display()))?;
-        backup::sync_folder(path)?;
-        Ok(rows)
-    })();
-    if written.is_err() {
-        let _ = std::fs::remove_file(&aside); // the old file at the target is untouched
-    }
-    written
+fn whole_file(path: &Path, write: impl FnOnce(&mut BufWriter<&mut File>) -> anyhow::Result<u64>) -> anyhow::Result<u64> {
+    let mut draft = Draft::begin(path)?;
+    let mut out = BufWriter::new(draft.file());
+    let rows = write(&mut out)?;
+    out.flush().with_context(|| format!("while writing {}", path.display()))?;
+    drop(out);
+    draft.finish()?;
+    Ok(rows)
 }
 
 /// A moment that parts what is committed from what is not: rows stamped before it are in the store, rows stamped from it

@@ -1,6 +1,6 @@
 //! `import`: a CSV or JSON file, checked row by row, written whole or not at all.
 
-use super::{Desk, progress::Progress};
+use super::{Desk, progress::Progress, say};
 use crate::chat::faq::{self, Faq, FaqError};
 use crate::chat::lesson::{self, Lesson, LessonError};
 use crate::db::writer::Tx;
@@ -130,7 +130,7 @@ pub fn run(dir: &DataDir, options: &Options) -> anyhow::Result<()> {
     if wrong > 0 {
         bail!("{wrong} of {} rows are wrong; nothing was written. Mend them and run the import again", rows.len());
     }
-    let mut desk = Desk::open(dir)?;
+    let mut desk = if options.dry_run { Desk::open_existing(dir)? } else { Desk::open_or_make(dir)? };
     let total = good.len() as u64;
     let mut bar = Progress::default();
     let mut counts = (0, 0);
@@ -147,8 +147,8 @@ pub fn run(dir: &DataDir, options: &Options) -> anyhow::Result<()> {
     });
     bar.end();
     match done {
-        Ok(()) => println!("{} rows: {} new, {} already there or changed", total, counts.0, counts.1),
-        Err(Undo::DryRun) => println!("{} rows are right: {} new, {} already there or changed. Nothing was written (--dry-run)", total, counts.0, counts.1),
+        Ok(()) => say(format_args!("{} rows: {} new, {} already there or changed", total, counts.0, counts.1))?,
+        Err(Undo::DryRun) => say(format_args!("{} rows are right: {} new, {} already there or changed. Nothing was written (--dry-run)", total, counts.0, counts.1))?,
         Err(error) => return Err(error).context("nothing was written"),
     }
     Ok(())
@@ -157,6 +157,9 @@ pub fn run(dir: &DataDir, options: &Options) -> anyhow::Result<()> {
 /// Codes a campaign may point at; empty for other kinds.
 fn known_packages(dir: &DataDir, what: What) -> anyhow::Result<HashSet<String>> {
     if !matches!(what, What::Campaigns) {
+        return Ok(HashSet::new());
+    }
+    if !dir.database().exists() {
         return Ok(HashSet::new());
     }
     let desk = Desk::open(dir)?;
@@ -211,6 +214,8 @@ fn read_rows(file: &Path) -> anyhow::Result<Vec<(usize, Map<String, Value>)>> {
 
 fn json_rows(whole: &str) -> anyhow::Result<Vec<(usize, Map<String, Value>)>> {
     let parsed: Value = match serde_json::from_str(whole) {
+        // one line of an export is a row; an object that holds a list is laid over more lines by whoever wrote it
+        Ok(Value::Object(row)) if is_one_line(whole) && !row.values().all(Value::is_array) => Value::Array(vec![Value::Object(row)]),
         Ok(parsed) => parsed,
         // one object a line, as an export writes it
         Err(error) => {
@@ -233,6 +238,10 @@ fn json_rows(whole: &str) -> anyhow::Result<Vec<(usize, Map<String, Value>)>> {
             _ => bail!("row {} is not an object", at + 1),
         })
         .collect()
+}
+
+fn is_one_line(whole: &str) -> bool {
+    whole.trim().lines().count() == 1
 }
 
 fn money(row: &Map<String, Value>, name: &str) -> Result<i64, String> {

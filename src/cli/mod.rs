@@ -22,6 +22,7 @@ use crate::kernel::clock::Clock;
 use anyhow::Context;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use rusqlite::Connection;
+use std::io::Write;
 use std::path::PathBuf;
 
 /// WhatsApp desk for a small umroh travel agency: one executable, SQLite inside.
@@ -128,7 +129,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Completions { shell } => {
             let mut script = Vec::new(); // the generator panics on a closed pipe
             clap_complete::generate(shell, &mut Cli::command(), "kafilah", &mut script);
-            Ok(std::io::Write::write_all(&mut std::io::stdout(), &script)?)
+            Ok(std::io::stdout().write_all(&script)?)
         }
     }
 }
@@ -152,6 +153,16 @@ impl Desk {
         Ok(Self { connection, clock: Clock::default(), key })
     }
 
+    /// Like [`Desk::open`], and says so when there was none: the folder may be the wrong one.
+    pub fn open_or_make(dir: &DataDir) -> anyhow::Result<Self> {
+        let is_new = !dir.database().exists();
+        let desk = Self::open(dir)?;
+        if is_new {
+            eprintln!("there was no store in {}: a new, empty one was made (is --data right?)", dir.0.display());
+        }
+        Ok(desk)
+    }
+
     /// Opens a store that must be there already.
     pub fn open_existing(dir: &DataDir) -> anyhow::Result<Self> {
         anyhow::ensure!(dir.database().exists(), "there is no store in {}; make one with `kafilah init` or `kafilah demo`", dir.0.display());
@@ -167,6 +178,13 @@ impl Desk {
     pub fn connection(&self) -> &Connection {
         &self.connection
     }
+}
+
+/// A line of the result on standard output.
+///
+/// Errors: nothing takes it (a full disk); unlike `println!`, which panics.
+fn say(line: std::fmt::Arguments<'_>) -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "{line}").context("while writing the result to standard output")
 }
 
 /// The first line of standard input, without its end.

@@ -1,5 +1,6 @@
 //! `replay`: a draft prompt, questions or flows over the agency's own past turns, beside what is decided now.
 
+use super::say;
 use crate::app::App;
 use crate::bot::flow::Flow;
 use crate::chat::prompt;
@@ -79,21 +80,21 @@ pub fn run(dir: &DataDir, options: &Options) -> anyhow::Result<()> {
     bar.end();
     let summary = done?;
     if options.json {
-        println!("{}", serde_json::json!({"summary": summary, "passed": summary.passed(), "cases": cases}));
+        say(format_args!("{}", serde_json::json!({"summary": summary, "passed": summary.passed(), "cases": cases})))?;
     } else {
         for case in cases.iter().take(options.show) {
-            println!("conv_{} · {}\n  < {}", case.conversation_id, case.differs.join(", "), indent(&case.heard));
-            println!("  - {} {} {}\n    {}", case.before.decided_by, case.before.phase, case.before.escalation.as_deref().unwrap_or(""), indent(&case.before.reply));
-            println!("  + {} {} {}\n    {}\n", case.after.decided_by, case.after.phase, case.after.escalation.as_deref().unwrap_or(""), indent(&case.after.reply));
+            say(format_args!("conv_{} · {}\n  < {}", case.conversation_id, case.differs.join(", "), indent(&case.heard)))?;
+            say(format_args!("  - {} {} {}\n    {}", case.before.decided_by, case.before.phase, case.before.escalation.as_deref().unwrap_or(""), indent(&case.before.reply)))?;
+            say(format_args!("  + {} {} {}\n    {}\n", case.after.decided_by, case.after.phase, case.after.escalation.as_deref().unwrap_or(""), indent(&case.after.reply)))?;
         }
-        println!(
+        say(format_args!(
             "{} turns, {} differ{}",
             summary.turns,
             summary.changed,
             if summary.not_asked > 0 { format!(", {} need the model (--ask-model)", summary.not_asked) } else { String::new() }
-        );
+        ))?;
         for gate in &summary.gates {
-            println!("{} {:<12} {:.3} -> {:.3}", if gate.passed { "ok    " } else { "FAILED" }, gate.name, gate.before, gate.after);
+            say(format_args!("{} {:<12} {:.3} -> {:.3}", if gate.passed { "ok    " } else { "FAILED" }, gate.name, gate.before, gate.after))?;
         }
     }
     anyhow::ensure!(summary.turns > 0, "there are no turns of the last {} days to replay", options.days);

@@ -1,5 +1,6 @@
 //! `serve`: opens the store, binds, prints `listening on http://ADDR`, works until SIGTERM or SIGINT, drains.
 
+use super::say;
 use crate::app::App;
 use crate::db::{DataDir, setting};
 use crate::web::{routes, server};
@@ -66,7 +67,7 @@ pub fn run_with(dir: DataDir, options: &Options, ready: impl FnOnce(Arc<App>) ->
         let workers = Workers::start(&app);
         // before the line that others wait for: a stop right after it must drain like any other
         let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        println!("listening on http://{address}");
+        say(format_args!("listening on http://{address}"))?;
         std::io::stdout().flush()?;
         let begun = Arc::clone(&app);
         std::thread::Builder::new().name("ready".into()).spawn(move || {

@@ -1,19 +1,19 @@
 //! `set`, `unset`, `get`.
 
-use super::{Desk, line_from_stdin};
+use super::{Desk, line_from_stdin, say};
 use crate::db::DataDir;
 use crate::db::setting::{self, Settings};
 
 /// Chooses a setting.
 pub fn set(dir: &DataDir, key: &str, value: &str) -> anyhow::Result<()> {
     let value = if value == "-" { line_from_stdin(key)? } else { value.to_owned() };
-    Desk::open(dir)?.write(|tx| setting::set(tx, "cli", key, &value))?;
+    Desk::open_or_make(dir)?.write(|tx| setting::set(tx, "cli", key, &value))?;
     Ok(())
 }
 
 /// Puts a setting back.
 pub fn unset(dir: &DataDir, key: &str) -> anyhow::Result<()> {
-    Desk::open(dir)?.write(|tx| setting::unset(tx, "cli", key))?;
+    Desk::open_or_make(dir)?.write(|tx| setting::unset(tx, "cli", key))?;
     Ok(())
 }
 
@@ -26,11 +26,11 @@ pub fn get(dir: &DataDir, key: Option<&str>) -> anyhow::Result<()> {
     match key {
         Some(key) => {
             let (spec, value, _) = shown.iter().find(|(spec, ..)| spec.key == key).ok_or_else(|| setting::SettingError::Unknown(key.to_owned()))?;
-            println!("{}", says(spec.key, value.clone()));
+            say(format_args!("{}", says(spec.key, value.clone())))?;
         }
         None => {
             for (spec, value, changed) in shown {
-                println!("{} {} = {}", if changed { "*" } else { " " }, spec.key, says(spec.key, value));
+                say(format_args!("{} {} = {}", if changed { "*" } else { " " }, spec.key, says(spec.key, value)))?;
             }
         }
     }

@@ -1,8 +1,9 @@
 //! `token create`: prints the bearer token alone on stdout, once.
 
-use super::Desk;
+use super::{Desk, say};
 use crate::db::{DataDir, StoreError};
 use crate::people::user::{self, Role};
+use anyhow::Context;
 use clap::Subcommand;
 
 /// What to do.
@@ -34,13 +35,13 @@ pub fn run(dir: &DataDir, command: Command) -> anyhow::Result<()> {
     match command {
         Command::Create { role, name, user } => {
             anyhow::ensure!(!name.trim().is_empty(), "--name: say what the token is for");
-            let mut desk = Desk::open(dir)?;
+            let mut desk = Desk::open_or_make(dir)?;
             let behind = match &user {
                 Some(email) => Some(user::by_email(desk.connection(), email)?.ok_or_else(|| anyhow::anyhow!("there is no user {email}"))?),
                 None => None,
             };
             let token = desk.write(|tx| user::create_token(tx, "cli", &name, role, behind.as_ref()))?;
-            println!("{token}");
+            say(format_args!("{token}")).context("the token was made and cannot be shown again: revoke it (`kafilah token list`) and make another")?;
         }
         Command::List => {
             let desk = Desk::open_existing(dir)?;
@@ -48,7 +49,7 @@ pub fn run(dir: &DataDir, command: Command) -> anyhow::Result<()> {
             let mut rows = query.query([])?;
             while let Some(row) = rows.next()? {
                 let state = if row.get::<_, bool>(3)? { "revoked" } else { "active" };
-                println!("{}\t{}\t{}\t{state}", row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?);
+                say(format_args!("{}\t{}\t{}\t{state}", row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))?;
             }
         }
         Command::Revoke { id } => {

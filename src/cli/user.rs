@@ -1,6 +1,6 @@
 //! `user add | list | disable | enable | role | password`.
 
-use super::{Desk, line_from_stdin};
+use super::{Desk, line_from_stdin, say};
 use crate::db::DataDir;
 use crate::people::user::{self, Role, UserError};
 use anyhow::anyhow;
@@ -53,12 +53,12 @@ pub fn run(dir: &DataDir, command: Command) -> anyhow::Result<()> {
     match command {
         Command::Add { email, name, role, .. } => {
             let hash = user::hash_password(&line_from_stdin("the password")?)?;
-            Desk::open(dir)?.write(|tx| user::create(tx, "cli", &email, &name, role, &hash))?;
+            Desk::open_or_make(dir)?.write(|tx| user::create(tx, "cli", &email, &name, role, &hash))?;
             eprintln!("{email} may now log in as {}", role.as_str());
         }
         Command::List => {
             for user in user::list(Desk::open_existing(dir)?.connection())? {
-                println!("{}\t{}\t{}\t{}", user.email, user.name, user.role.as_str(), if user.disabled_at.is_some() { "disabled" } else { "active" });
+                say(format_args!("{}\t{}\t{}\t{}", user.email, user.name, user.role.as_str(), if user.disabled_at.is_some() { "disabled" } else { "active" }))?;
             }
         }
         Command::Disable { email } => Desk::open_existing(dir)?.write(|tx| user::disable(tx, "cli", &email))?,

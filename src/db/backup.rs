@@ -1,12 +1,12 @@
 //! Backup and restore. A backup is one SQLite file: the store as it was at one moment, with the media inside, so that
 //! one file is all there is to move. The key of sealed secrets is not in it.
 
+use super::draft::{self, Draft};
 use super::{DataDir, migrations, readers};
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
-use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -29,22 +29,14 @@ pub struct Summary {
 /// Errors: the disk, or a backup that does not verify; the old file at `out` is kept then.
 pub fn write(dir: &DataDir, out: &Path, progress: &mut dyn FnMut(&str, u64, u64)) -> anyhow::Result<Summary> {
     dir.spare(out)?;
-    let aside = beside(out, "part");
-    let _ = fs::remove_file(&aside); // left by an earlier try that was killed
-    let done = write_aside(dir, &aside, progress).and_then(|summary| {
-        fs::rename(&aside, out).with_context(|| format!("while moving the backup to {}", out.display()))?;
-        sync_folder(out)?;
-        Ok(summary)
-    });
-    if done.is_err() {
-        let _ = fs::remove_file(&aside); // the error itself is what counts
-    }
-    done
+    let draft = Draft::begin(out)?;
+    let (messages, files) = fill(dir, draft.path(), progress)?;
+    Ok(Summary { bytes: draft.finish()?, messages, files })
 }
 
-fn write_aside(dir: &DataDir, aside: &Path, progress: &mut dyn FnMut(&str, u64, u64)) -> anyhow::Result<Summary> {
+/// The store as it is at one moment, and its media, into an empty file. Messages and files inside.
+fn fill(dir: &DataDir, aside: &Path, progress: &mut dyn FnMut(&str, u64, u64)) -> anyhow::Result<(i64, i64)> {
     let source = readers::open_reader(&dir.database()).context("while opening the store")?;
-    create_private(aside).with_context(|| format!("while making {}", aside.display()))?;
     let mut copy = Connection::open(aside).with_context(|| format!("while making {}", aside.display()))?;
     {
         // one read transaction pins the moment; without it a busy store would restart the copy for ever
@@ -76,11 +68,7 @@ fn write_aside(dir: &DataDir, aside: &Path, progress: &mut dyn FnMut(&str, u64, 
         progress("files", at as u64 + 1, wanted.len() as u64);
     }
     tx.commit()?;
-    let messages = verify(&copy)?;
-    drop(copy);
-    let file = File::open(aside)?;
-    file.sync_all()?;
-    Ok(Summary { bytes: file.metadata()?.len(), messages, files })
+    Ok((verify(&copy)?, files))
 }
 
 /// Checks a store or backup: ours, not too new, whole, relations intact. Returns its messages.
@@ -100,31 +88,29 @@ pub fn verify(connection: &Connection) -> anyhow::Result<i64> {
 /// Returns where the old one went.
 pub fn restore(dir: &DataDir, file: &Path, progress: &mut dyn FnMut(&str, u64, u64)) -> anyhow::Result<Option<PathBuf>> {
     ensure!(file.is_file(), "there is no file {}", file.display());
-    let given = readers::open_reader(file).with_context(|| format!("while opening {}", file.display()))?;
-    verify(&given)?;
-    drop(given);
+    // said without its cause, which would speak of a damaged store
+    let given = readers::open_reader(file).map_err(anyhow::Error::from).and_then(|given| verify(&given));
+    given.map_err(|error| anyhow!("{} cannot be restored: {error:#}. The store was not touched", file.display()))?;
     dir.create()?;
+    dir.key()?;
     let Some(_lock) = dir.lock()? else { bail!("a kafilah server is running on {}; stop it first", dir.0.display()) };
-    let aside = beside(&dir.database(), "restoring");
-    create_private(&aside).and_then(|mut to| std::io::copy(&mut File::open(file)?, &mut to)).context("while copying the backup into the data folder")?;
-    let placed = unpack(dir, &aside, progress);
-    if let Err(error) = placed {
-        let _ = fs::remove_file(&aside); // the store in place was not touched
-        return Err(error);
+    let mut draft = Draft::begin(&dir.database())?;
+    std::io::copy(&mut File::open(file)?, draft.file()).context("while copying the backup into the data folder; the store in place was not touched")?;
+    unpack(dir, draft.path(), progress).context("the store in place was not touched")?;
+    let kept = dir.database().exists().then(|| free_name(dir));
+    if let Some(kept) = &kept {
+        move_aside(dir, kept).context("while keeping the old store aside")?;
     }
-    let kept = dir.database().exists().then(|| {
-        let stamp = chrono::Utc::now().format("%Y%m%d-%H%M%S");
-        dir.0.join(format!("kafilah-before-restore-{stamp}.db"))
-    });
-    if let Some(kept) = &kept
-        && let Err(error) = move_aside(dir, kept)
-    {
-        let _ = fs::remove_file(&aside); // a whole copy of the data is not left lying about
-        return Err(error.context("while keeping the old store aside"));
-    }
-    fs::rename(&aside, dir.database())?;
-    sync_folder(&dir.database())?;
+    draft.finish()?;
+    draft::to_folder_owner(&dir.database());
     Ok(kept)
+}
+
+/// A name for the store that is kept, which no other kept one has.
+fn free_name(dir: &DataDir) -> PathBuf {
+    let stamp = chrono::Utc::now().format("%Y%m%d-%H%M%S");
+    let names = (1..).map(|n| if n == 1 { format!("kafilah-before-restore-{stamp}.db") } else { format!("kafilah-before-restore-{stamp}-{n}.db") });
+    names.map(|name| dir.0.join(name)).find(|path| !path.exists()).expect("numbers do not end")
 }
 
 /// Moves the old store aside: as one file when it can still be folded into one, else with its log beside it, as it is. A
@@ -166,26 +152,5 @@ fn unpack(dir: &DataDir, aside: &Path, progress: &mut dyn FnMut(&str, u64, u64))
         drop(query);
         connection.execute_batch("DROP TABLE backup_media; VACUUM")?;
     }
-    drop(connection);
-    File::open(aside)?.sync_all()?;
-    Ok(())
-}
-
-/// A neighbour of `path` with another ending, in the same folder so that a rename is atomic.
-pub fn beside(path: &Path, ending: &str) -> PathBuf {
-    let name = path.file_name().map_or_else(|| "file".into(), |name| name.to_string_lossy().into_owned());
-    path.with_file_name(format!(".{name}.{ending}"))
-}
-
-/// Makes an empty file only its owner may read; what stood there is emptied.
-pub fn create_private(path: &Path) -> std::io::Result<File> {
-    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.set_permissions(fs::Permissions::from_mode(0o600))?; // also when it stood there already
-    Ok(file)
-}
-
-/// Brings a rename to the disk.
-pub fn sync_folder(path: &Path) -> anyhow::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all().with_context(|| format!("while syncing {}", folder.display()))
+    verify(&connection).map(drop)
 }

@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod backup;
+pub mod draft;
 pub mod event;
 pub mod migrations;
 pub mod readers;
@@ -112,25 +113,43 @@ impl DataDir {
     }
 
     /// Makes the folder (0700), the media folder and the key file (0600) where they are missing.
-    pub fn create(&self) -> io::Result<()> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(self.media())?;
-        if !self.key_file().exists() {
-            let mut options = OpenOptions::new();
-            let mut file = options.write(true).create_new(true).mode(0o600).open(self.key_file())?;
-            io::Write::write_all(&mut file, crate::kernel::ids::token().as_bytes())?;
-            file.sync_all()?;
+    pub fn create(&self) -> anyhow::Result<()> {
+        let making = |path: &Path| format!("while making {}", path.display());
+        for folder in [self.0.clone(), self.media()] {
+            if !folder.exists() {
+                fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).with_context(|| making(&folder))?;
+                draft::to_folder_owner(&folder);
+            }
+        }
+        let key = self.key_file();
+        // begun on a full disk, before there was a store: it never was a key
+        if fs::metadata(&key).is_ok_and(|meta| meta.len() == 0) && !self.database().exists() {
+            fs::remove_file(&key).with_context(|| making(&key))?;
+        }
+        if !key.exists() {
+            match draft::write_new(&key, crate::kernel::ids::token().as_bytes()) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error).with_context(|| making(&key)),
+                _ => draft::to_folder_owner(&key),
+            }
         }
         Ok(())
     }
 
     /// Takes the lock of the one serving process; `Ok(None)` when another holds it. Dropping the file frees it.
-    pub fn lock(&self) -> io::Result<Option<File>> {
-        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(self.lock_file())?;
+    pub fn lock(&self) -> anyhow::Result<Option<File>> {
+        let path = self.lock_file();
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .with_context(|| format!("while opening {}: does the folder belong to who runs this, and is its disk writable?", path.display()))?;
+        draft::to_folder_owner(&path);
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
             Err(fs::TryLockError::WouldBlock) => Ok(None),
-            Err(fs::TryLockError::Error(error)) => Err(error),
+            Err(fs::TryLockError::Error(error)) => Err(error).with_context(|| format!("while locking {}", path.display())),
         }
     }
 }
@@ -152,7 +171,7 @@ impl Store {
     /// Errors: a database newer than this program, not ours, or unreadable; the sentence says which.
     pub fn open(dir: DataDir, clock: Clock) -> anyhow::Result<Self> {
         dir.create()?;
-        let mut connection = connect(&dir.database())?;
+        let mut connection = connect(&dir.database()).with_context(|| format!("while opening {}", dir.database().display()))?;
         migrations::bring_up_to_date(&mut connection)?;
         let readers = Readers::open(&dir.database(), readers::POOL)?;
         let key = fs::read_to_string(dir.key_file())?;
@@ -263,6 +282,7 @@ fn keep_private(path: &Path) {
     {
         let _ = file.set_permissions(fs::Permissions::from_mode(0o600)); // another owner's file: not ours to close
     }
+    draft::to_folder_owner(path);
 }
 
 /// A value out of a JSON object as a column holds it.

@@ -1,7 +1,8 @@
 //! The command line: settings, users, imports, exports, backup, restore, doctor.
 
-use crate::support::{EMAIL, Kafilah, message, run};
+use crate::support::{EMAIL, Kafilah, binary, message, run};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -264,4 +265,82 @@ fn the_readme_tells_what_is() {
         seen += 1;
     }
     assert!(seen >= 6, "{seen} commands");
+}
+
+#[test]
+fn a_store_that_gives_way_to_a_backup_is_never_lost() {
+    let mut app = Kafilah::start();
+    app.customer_writes("6281200000081", "RS1", "UMR_APR_2030_HEMAT");
+    app.wait_delivered(1);
+    let folder = tempfile::tempdir().unwrap();
+    let (backup, other) = (folder.path().join("satu.db"), folder.path().join("dua.db"));
+    for file in [&backup, &other] {
+        assert!(app.cli(&["backup", "--out", file.to_str().unwrap()]).status.success());
+    }
+    app.stop();
+    // what a killed restore left must not be rolled into the next one
+    std::fs::write(app.store().join(".kafilah.db.part-journal"), std::fs::read(&backup).unwrap()).unwrap();
+    for file in [&backup, &other, &backup] {
+        let done = app.cli(&["restore", file.to_str().unwrap()]);
+        assert!(done.status.success(), "{}", text(&done.stderr));
+    }
+    let kept = std::fs::read_dir(app.store()).unwrap().flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("kafilah-before-restore")).count();
+    assert_eq!(kept, 3, "each keeps the one before it");
+    let leftovers: Vec<_> = std::fs::read_dir(app.store()).unwrap().flatten().map(|entry| entry.file_name()).filter(|name| name.to_string_lossy().contains("part")).collect();
+    assert!(leftovers.is_empty(), "{leftovers:?}");
+    // what is no backup leaves the store alone and says so
+    let wrong = app.cli(&["restore", "/etc/passwd"]);
+    assert_eq!((wrong.status.code(), text(&wrong.stderr).contains("The store was not touched")), (Some(1), true), "{}", text(&wrong.stderr));
+    // what is no file is not replaced by one
+    let socket = folder.path().join("socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let refused = app.cli(&["export", "messages", "--out", socket.to_str().unwrap()]);
+    assert!(!refused.status.success() && text(&refused.stderr).contains("is no file"), "{}", text(&refused.stderr));
+    assert!(!app.cli(&["backup", "--out", "-"]).status.success());
+    // a key that opens nothing lets nobody in
+    std::fs::write(app.store().join("secret.key"), "ab".repeat(32)).unwrap();
+    app.boot();
+    let body = json!({"event": "message.any", "session": "default", "payload": message("6281200000082", "RS2", "halo")}).to_string();
+    assert_eq!(app.call("POST", "/api/whatsapp/webhook", &[], Some(body.as_bytes())).status, 503, "unsigned");
+    assert_eq!(app.webhook_raw(body.as_bytes()).0, 503, "signed: the gateway tries again");
+}
+
+#[test]
+fn what_fails_at_the_beginning_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = dir.path().join("data");
+    for args in [["--agency", "", "--owner-email", "a@b.example"], ["--agency", "Biro", "--owner-email", "bukan email"]] {
+        let mut all = vec!["init", "--owner-password-stdin"];
+        all.extend(args);
+        assert!(!run(&store, &all, "kata-sandi-uji\n").status.success());
+        assert!(!store.exists(), "{args:?}");
+    }
+    let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/packages.csv");
+    assert!(!run(&store, &["import", "packages", samples, "--dry-run"], "").status.success());
+    assert!(!store.exists());
+    let set = run(&store, &["set", "agency.name", "Biro"], "");
+    assert!(set.status.success() && text(&set.stderr).contains("a new, empty one was made"), "{}", text(&set.stderr));
+    // a result nobody can take is an error, not a panic
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let said = binary().arg("--data").arg(&store).arg("get").stdout(full).output().unwrap();
+    assert_eq!((said.status.code(), text(&said.stderr).contains("standard output")), (Some(1), true), "{}", text(&said.stderr));
+}
+
+#[test]
+fn a_state_comes_again_when_a_receipt_or_a_label_has_changed_it() {
+    let app = Kafilah::start();
+    let conversation = app.customer_writes("6281200000083", "ST1", "UMR_APR_2030_HEMAT")["conversation_id"].as_str().unwrap().to_owned();
+    app.wait_delivered(1);
+    app.wait("the outcome", Duration::from_secs(5), |app| app.export("outbox")[0]["state"] == "accepted");
+    let since = |what: &str| -> usize {
+        let out = app.cli(&["export", what, "--since", "last", "--format", "jsonl"]);
+        assert!(out.status.success(), "{}", text(&out.stderr));
+        text(&out.stdout).lines().count()
+    };
+    let all = || ["outbox", "contacts", "conversations"].map(since);
+    assert_eq!((all(), all()), ([1, 1, 1], [0, 0, 0]));
+    let id = app.waha.memory().sent[0].id.clone();
+    app.webhook("message.ack", json!({"id": format!("true_6281200000083@c.us_{id}"), "from": "6281200000083@c.us", "fromMe": true, "ack": 3, "ackName": "READ"}));
+    app.webhook("label.chat.added", json!({"labelId": "6", "chatId": "6281200000083@c.us", "label": {"id": "6", "name": "Grade A", "color": 1}}));
+    assert_eq!(all(), [1, 1, 1], "{conversation}");
 }
