@@ -49,6 +49,8 @@ if (box) {
     jump.hidden = false;
     jump.onclick = (event) => { event.preventDefault(); $("unread")?.scrollIntoView({ block: "start" }); jump.hidden = true; };
   }
+  // once the first unread words are in sight, or below, there is nothing to go up to
+  if (jump) box.addEventListener("scroll", () => { const mark = $("unread"); if (!mark || mark.offsetTop >= box.scrollTop - 8) jump.hidden = true; }, { passive: true });
   box.addEventListener("scroll", () => { atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 240; }, { passive: true });
   for (const kind of ["load", "loadedmetadata"]) box.addEventListener(kind, stay, true);
   new ResizeObserver(stay).observe(box); // the phone's keyboard opens

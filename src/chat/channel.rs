@@ -67,6 +67,18 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Channel> {
 const SELECT: &str =
     "SELECT id, kind, session, phone, lid, engine, status, status_at, last_event_at, gateway_started_at, reconciled_to_at, first_contact_until_at, since_at, capping FROM channel";
 
+/// States of a session that somebody has to mend.
+const DOWN: [&str; 5] = ["FAILED", "STOPPED", "SCAN_QR_CODE", "PASSKEY_REQUIRED", "PASSKEY_CONFIRMATION_REQUIRED"];
+/// A session may fall and rise again by itself for so long (contract: wait ~30 s before alarming).
+const PATIENCE_MS: i64 = 30_000;
+
+/// The state of a WhatsApp number that neither sends nor hears and will not by itself.
+pub fn down(connection: &Connection, now_ms: i64) -> Result<Option<String>, StoreError> {
+    let channels = list(connection)?;
+    let is_down = |channel: &&Channel| channel.kind == "waha" && DOWN.contains(&channel.status.as_str()) && channel.status_at.is_none_or(|at| now_ms - at > PATIENCE_MS);
+    Ok(channels.iter().find(is_down).map(|channel| channel.status.clone()))
+}
+
 /// The channel of a session name.
 pub fn by_session(connection: &Connection, session: &str) -> Result<Option<Channel>, StoreError> {
     let sql = [SELECT, " WHERE session = ?1"].concat();

@@ -166,7 +166,7 @@ impl Http {
         let response = sent.map_err(|error| name(&error))?;
         let (parts, body) = response.into_parts();
         let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
-        let retry_after_s = header("retry-after").and_then(|value| retry_after(value));
+        let retry_after_s = header("retry-after").and_then(retry_after);
         let content_type = header("content-type").map(str::to_owned);
         let mut bytes = Vec::new();
         let mut reader = body.into_reader().take(call.limit + 1);

@@ -323,7 +323,8 @@ impl<'a> Line<'a> {
         self.begin_at = work.begin_at;
         self.dispatch(work, &gateway, &settings);
         // what is due and cannot be taken waits for something that wakes us: an outcome, or a row before it
-        Ok(if busy { Duration::ZERO } else { STALLED })
+        let typed_in = self.typed.first().map_or(STALLED, |at| app.store.clock.until(*at, STALLED).max(Duration::from_millis(1)));
+        Ok(if busy { Duration::ZERO } else { typed_in })
     }
 
     /// Whether the gateway may be asked whose ids count.

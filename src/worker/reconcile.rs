@@ -65,7 +65,13 @@ impl Watch {
 
     fn look_at(&mut self, app: &App, channel: &Channel, waha: &Waha) -> anyhow::Result<()> {
         let id = channel.id;
-        let Some(state) = waha.session_state()? else { return Ok(()) };
+        let Some(state) = waha.session_state()? else {
+            // the gateway knows no such session any more; one we never heard of was never made
+            if channel.status == "WORKING" {
+                app.store.write_blocking(move |tx| channel::report(tx, id, &Report { status: "STOPPED", ..Report::default() }))?;
+            }
+            return Ok(());
+        };
         let status = state["status"].as_str().unwrap_or("UNKNOWN").to_owned();
         let (capping, timelock) = waha::limits_of(&(&state["me"]).into());
         let phone = state["me"]["id"].as_str().and_then(|id| id.split(['@', ':']).next()).and_then(Phone::from_digits);
@@ -114,7 +120,11 @@ impl Watch {
             if found > 0 && !is_owed && channel.reconciled_to_at.is_some() && now - self.muted_alarm_at > PULL_EVERY_MS {
                 self.muted_alarm_at = now;
                 tracing::warn!(found, "history held messages the webhook never brought");
-                app.store.write_blocking(move |tx| tx.emit("alert", None, json!({"kind": "session_mute", "found": found})))?;
+                app.store.write_blocking(move |tx| -> Result<(), StoreError> {
+                    tx.audit("system", "channel.mute", &format!("channel:{id}"), &json!({"messages": found}).to_string())?;
+                    tx.count("channel.mute", i64::try_from(found).unwrap_or(i64::MAX));
+                    tx.emit("alert", None, json!({"kind": "session_mute", "found": found}))
+                })?;
             }
         }
         self.learn_lids(app, channel, waha)

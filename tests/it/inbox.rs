@@ -436,7 +436,8 @@ fn a_merge_keeps_every_fact_and_takes_no_row_for_a_number() {
     assert_eq!(patch(1, json!({"fields": {"kota": "Garut"}})).0, 200);
     assert_eq!(patch(2, json!({"name": "Hj. Siti", "fields": {"kota": "Bandung", "kamar": "Quad"}, "status": "inactive"})).0, 200);
     // few digits are no number: contact 2 is not meant by "2", and a label not by its row
-    assert_eq!(page.post(&app, "/contacts/1/do", &[("what", "merge"), ("with", "2")]).0, 404);
+    let (status, said) = page.post(&app, "/contacts/1/do", &[("what", "merge"), ("with", "2")]);
+    assert!(status == 422 && said.contains("Nomor ini belum ada di kontak"), "{status}");
     assert_eq!(page.post(&app, "/contacts/1/do", &[("what", "merge"), ("with", "0812-0000-0002")]).0, 303);
     let kept = app.api("GET", "/api/contacts/1", None).1;
     assert_eq!(

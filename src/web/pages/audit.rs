@@ -5,7 +5,8 @@ use crate::app::App;
 use crate::chat::assignment;
 use crate::db::{StoreError, audit};
 use crate::kernel::language::Language;
-use crate::kernel::text;
+use crate::kernel::phone::Phone;
+use crate::kernel::{date, rupiah, text};
 use crate::web::policy::Action;
 use crate::web::view::words;
 use axum::extract::{Query, State};
@@ -37,23 +38,26 @@ pub async fn show(State(app): State<Arc<App>>, headers: HeaderMap, Query(query):
     let kind = query.action.filter(|action| KINDS.contains(&action.as_str())).unwrap_or_default();
     let (wanted, before) = (kind.clone(), query.before.unwrap_or(i64::MAX));
     let language = visitor.language();
-    let (rows, names) = app
+    let (rows, names, objects) = app
         .store
         .read(move |connection| -> Result<_, StoreError> {
             let rows = audit::page(connection, before, &wanted, PAGE)?;
             let mut names: BTreeMap<String, String> = BTreeMap::new();
+            let objects = rows.iter().map(|row| object_in_words(connection, language, &row.object)).collect::<Result<Vec<_>, _>>()?;
             for row in &rows {
                 if !names.contains_key(&row.actor) {
                     names.insert(row.actor.clone(), name_of(connection, language, &row.actor)?);
                 }
             }
-            Ok((rows, names))
+            Ok((rows, names, objects))
         })
         .await?;
     let details: Vec<String> = rows.iter().map(|row| text::preview(&in_words(language, &row.detail), SHOWN)).collect();
     let next = rows.last().filter(|_| rows.len() == PAGE).map(|row| row.seq);
     let deeds: BTreeMap<&str, String> = rows.iter().map(|row| (row.action.as_str(), deed(language, &row.action))).collect();
-    Ok(visitor.page(200, "audit.html", "audit", json!({"rows": rows, "deeds": deeds, "kind": kind, "kinds": KINDS, "next": next, "names": names, "details": details})).await)
+    Ok(visitor
+        .page(200, "audit.html", "audit", json!({"rows": rows, "deeds": deeds, "kind": kind, "kinds": KINDS, "next": next, "names": names, "objects": objects, "details": details}))
+        .await)
 }
 
 /// What an actor of the trail is called on a page.
@@ -66,23 +70,81 @@ pub fn name_of(connection: &rusqlite::Connection, language: Language, actor: &st
 
 /// What a row tells besides, for people: the fields of an object as "field: value", a change as "old → new".
 fn in_words(language: Language, detail: &str) -> String {
-    let Ok(Value::Object(fields)) = serde_json::from_str::<Value>(detail) else { return detail.to_owned() };
-    let plain = |value: &Value| match value {
-        Value::Null => "–".to_owned(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
+    let Ok(Value::Object(fields)) = serde_json::from_str::<Value>(detail) else { return spelled(language, "", detail) };
     let told = fields.iter().map(|(name, value)| {
-        let key = format!("field-{}", name.replace('_', "-"));
-        let called = words(language, &key);
         let said = match value.as_array().map(Vec::as_slice) {
-            Some([old, new]) => format!("{} → {}", plain(old), plain(new)),
-            Some(list) => list.iter().map(plain).collect::<Vec<_>>().join(", "),
-            None => plain(value),
+            Some([old, new]) => format!("{} → {}", value_in_words(language, name, old), value_in_words(language, name, new)),
+            Some(list) => list.iter().map(|one| value_in_words(language, name, one)).collect::<Vec<_>>().join(", "),
+            None => value_in_words(language, name, value),
         };
-        format!("{}: {said}", if called == key { name.replace('_', " ") } else { called })
+        format!("{}: {said}", known(language, "field-", name).unwrap_or_else(|| name.replace('_', " ")))
     });
     told.collect::<Vec<_>>().join(" · ")
+}
+
+fn value_in_words(language: Language, field: &str, value: &Value) -> String {
+    match value {
+        Value::Null => "–".to_owned(),
+        Value::Number(number) if field.ends_with("_idr") => number.as_i64().map_or_else(|| number.to_string(), rupiah::full),
+        Value::Number(number) if field.ends_with("_ms") => number.as_i64().map_or_else(|| number.to_string(), |ms| format!("{} s", ms / 1000)),
+        Value::Bool(is) => words(language, if *is { "yes" } else { "no" }),
+        Value::String(text) => spelled(language, field, text),
+        other => other.to_string(),
+    }
+}
+
+/// A word of ours in the reader's language, a number and a day as he writes them, the rest as it stands.
+fn spelled(language: Language, field: &str, text: &str) -> String {
+    let kinds: &[&str] = match field {
+        "from" | "to" | "phase" => &["phase-", "actor-"],
+        "cause" | "reason" | "why" => &["reason-", "cause-"],
+        "role" => &["role-"],
+        "state" | "status" => &["state-", "booking-", "wa-status-"],
+        "method" => &["method-"],
+        _ if field.is_empty() => &["role-", "phase-", "wa-status-", "reason-"],
+        _ => &[],
+    };
+    if let Some(said) = kinds.iter().find_map(|kind| known(language, kind, text)) {
+        return said;
+    }
+    if text.len() == 24 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return format!("{} {}", words(language, "digest"), &text[..8]); // of words that are not kept here
+    }
+    match (text.parse::<chrono::NaiveDate>(), Phone::parse(text).filter(|_| field == "phone")) {
+        (Ok(day), _) => date::long(day, language),
+        (_, Some(phone)) => phone.pretty(),
+        _ => text.to_owned(),
+    }
+}
+
+/// What a word of ours is called, where it has a name: the kind and the word, in either spelling the names have.
+fn known(language: Language, kind: &str, word: &str) -> Option<String> {
+    let is_word = !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    let keys = [format!("{kind}{word}"), format!("{kind}{}", word.replace('_', "-").to_lowercase())];
+    keys.into_iter().filter(|_| is_word).find_map(|key| Some(words(language, &key)).filter(|said| *said != key))
+}
+
+/// What a row is about, and where to look at it.
+fn object_in_words(connection: &rusqlite::Connection, language: Language, object: &str) -> Result<(String, Option<String>), StoreError> {
+    let Some((kind, name)) =
+        object.split_once([':', '_']).filter(|_| !object.starts_with("package_media:") && !object.starts_with("contact_field:")).or_else(|| object.split_once(':'))
+    else {
+        return Ok((known(language, "object-", object).unwrap_or_else(|| object.to_owned()), None));
+    };
+    let called = match kind {
+        "user" | "token" => name_of(connection, language, object)?,
+        "setting" => known(language, "set-", &name.replace('.', "-")).unwrap_or_else(|| name.to_owned()),
+        "contact" => connection.query_row("SELECT name FROM contact WHERE id = ?1", [name], |row| row.get(0)).unwrap_or(None).unwrap_or_else(|| name.to_owned()),
+        _ => name.to_owned(),
+    };
+    let link = match kind {
+        "conv" => Some(format!("/chats/{object}")),
+        "contact" => Some(format!("/contacts/{name}")),
+        "booking" => Some(format!("/bookings/{name}")),
+        "package" => Some(format!("/packages/{name}")),
+        _ => None,
+    };
+    Ok((known(language, "object-", kind).map_or_else(|| object.to_owned(), |kind| format!("{kind} {called}")), link))
 }
 
 /// An action in words; one that another version wrote keeps its own name.

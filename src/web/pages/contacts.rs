@@ -216,6 +216,7 @@ pub async fn act(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path
     let visitor = enter(&app, &headers, Action::EditContacts).await?;
     visitor.check(&headers, &deed.csrf)?;
     let (actor, what, scope) = (visitor.actor(), deed.what.clone(), visitor.scope());
+    let (field, typed) = (deed.what.clone(), json!({"with": deed.with}));
     let done = app
         .store
         .write(move |tx| -> Result<(), ContactError> {
@@ -233,6 +234,8 @@ pub async fn act(State(app): State<Arc<App>>, headers: HeaderMap, Path(id): Path
         Ok(()) => Ok(see(&format!("/contacts/{id}"))),
         Err(ContactError::Db(error)) => Err(error.into()),
         Err(ContactError::Cannot(_)) => Err(Refusal::Notice(409, "merge")),
+        // what was typed stands in its field, with why beside it
+        Err(_) if matches!(field.as_str(), "merge" | "label") => page(&app, &visitor, 422, id, typed, Some((field, String::new()))).await,
         Err(_) => Err(Refusal::NotFound),
     }
 }

@@ -51,7 +51,7 @@ pub async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Res
                 "needs": figures::needs(connection, &scope)?,
                 "today": {"in": n(&day, "in"), "in_before": n(&before, "in"), "bot": n(&day, "out.bot"), "people": n(&day, "out.user") + n(&day, "out.phone"),
                           "new": n(&day, "conversations.new"), "new_before": n(&before, "conversations.new"), "sent": sent, "failed": failed, "duplicates": n(&day, "duplicates"),
-                          "ignored": day.iter().filter(|(name, _)| name.starts_with("ignored.")).map(|(_, n)| n).sum::<i64>(), "first_contacts": n(&day, "first_contacts")},
+                          "ignored": day.iter().filter(|(name, _)| name.starts_with("ignored.")).map(|(_, n)| n).sum::<i64>(), "first_contacts": n(&day, "first_contacts"), "mute": n(&day, "channel.mute")},
                 "spark": sparkline(&incoming), "funnel": figures::phases(connection)?, "departures": figures::departures(connection, &today.to_string(), 4)?,
                 "promises": promises, "day": today.to_string(), "channels": channel::list(connection)?, "has_packages": packages > 0, "has_messages": messages > 0, "has_team": users > 1,
             }))

@@ -31,7 +31,7 @@ use super::policy::{self, Action};
 use super::{session, view};
 use crate::app::App;
 use crate::chat::inbox::Scope;
-use crate::chat::thread;
+use crate::chat::{channel, thread};
 use crate::db::StoreError;
 use crate::kernel::language::Language;
 use crate::people::user::Session;
@@ -284,7 +284,13 @@ impl Visitor {
     /// Renders a page inside the shell: navigation, counts, banner.
     pub async fn page(&self, status: u16, template: &str, nav: &str, values: Value) -> Response {
         let app = &self.app;
-        let counts = app.store.read(thread::counts).await.unwrap_or((0, 0));
+        let tells = app.settings().text("whatsapp.provider") == "waha" && ["home", "chats", "queue"].contains(&nav);
+        let now_ms = app.now_ms();
+        let known = app.store.read(move |connection| -> Result<_, StoreError> {
+            let down = if tells { channel::down(connection, now_ms)? } else { None };
+            Ok((thread::counts(connection)?, down))
+        });
+        let (counts, session_down) = known.await.unwrap_or(((0, 0), None));
         let mut context = view::base(app, self.language(), &self.session.user.theme);
         let rights: serde_json::Map<String, Value> = [
             ("chat", Action::Chat),
@@ -301,7 +307,7 @@ impl Visitor {
         .collect();
         let more = json!({
             "nav": nav, "csrf": self.session.csrf, "me": {"id": self.session.user.id, "name": self.session.user.name, "email": self.session.user.email, "role": self.session.user.role},
-            "may": rights, "waiting_count": counts.0, "escalated_count": counts.1,
+            "may": rights, "session_down": session_down, "waiting_count": counts.0, "escalated_count": counts.1,
         });
         for part in [more, values] {
             if let (Value::Object(into), Value::Object(from)) = (&mut context, part) {
