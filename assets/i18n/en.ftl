@@ -592,7 +592,7 @@ wa-step-heard-text = send one message to this number
 wa-step-history = History is caught up
 wa-step-history-text = by itself once linked
 wa-healthy = Keeping the number healthy
-wa-healthy-text = At most { $cap } first contacts a day. Replies wait { $gap } milliseconds at random{ $typing ->
+wa-healthy-text = At most { $cap } first contacts a day. Replies wait { $gap } seconds at random{ $typing ->
     [yes] {" "}and show typing
    *[no] {""}
 }.
@@ -1318,7 +1318,10 @@ row-email = Not an e-mail address
 row-label = Not a label's name
 row-labels = More than 20 labels
 import-sum = { $total } rows: { $new } new contacts, { $known } known ones will be completed.
-import-wrong = { $n } rows are wrong. Mend them first; nothing was written.
+import-wrong = { $n ->
+    [one] One row is wrong. Mend it first; nothing was written.
+   *[other] { $n } rows are wrong. Mend them first; nothing was written.
+}
 import-more = … and { $n } more rows.
 import-sample = A sample file to fill in
 import-all = All or nothing; names typed by the team stay.
@@ -1575,3 +1578,4 @@ object-store = Store
 object-note = Note
 object-waha = WhatsApp
 digest = digest
+handled-asked-short = Not taken yet

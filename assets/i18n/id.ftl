@@ -569,7 +569,7 @@ wa-step-heard-text = kirim satu pesan ke nomor ini
 wa-step-history = Riwayat disamakan
 wa-step-history-text = otomatis setelah tersambung
 wa-healthy = Menjaga nomor tetap sehat
-wa-healthy-text = Paling banyak { $cap } kontak pertama sehari. Balasan memakai jeda acak { $gap } milidetik{ $typing ->
+wa-healthy-text = Paling banyak { $cap } kontak pertama sehari. Balasan memakai jeda acak { $gap } detik{ $typing ->
     [yes] {" "}dan tampak mengetik
    *[no] {""}
 }.
@@ -1549,3 +1549,4 @@ object-store = Penyimpanan
 object-note = Catatan
 object-waha = WhatsApp
 digest = sidik
+handled-asked-short = Belum diambil

@@ -34,7 +34,7 @@ pub fn parse<'a>(body: &'a Json<'a>, session: &str, zone: Tz) -> Result<Delivery
     if said.len() > text::MAX_TEXT {
         return Err(wrong("body", "at most 65,536 bytes of text"));
     }
-    let wa_id = body.get("message_id").as_str().map(str::trim).filter(|id| !id.is_empty() && id.len() <= 256);
+    let wa_id = body.get("message_id").as_str().map(str::trim).filter(|id| !id.is_empty() && id.len() <= 256 && !id.contains(char::is_control));
     let wa_id = wa_id.ok_or(wrong("message_id", "the message's id, 1 to 256 characters"))?;
     let at = match body.get("timestamp") {
         Json::Null => None,
@@ -81,6 +81,7 @@ mod tests {
             (json!({"from": {}, "body": "x", "message_id": "1"}), "from"),
             (json!({"from": "6281234567890", "body": 5, "message_id": "1"}), "body"),
             (json!({"from": "6281234567890", "body": "x"}), "message_id"),
+            (json!({"from": "6281234567890", "body": "x", "message_id": "p\u{0}12"}), "message_id"),
             (json!({"from": "6281234567890", "body": "x", "message_id": "1", "timestamp": "kemarin"}), "timestamp"),
         ] {
             assert_eq!(parse(&Json::from(&body), "default", Tz::Asia__Jakarta).unwrap_err().field, field);

@@ -7,6 +7,7 @@ use crate::cli::doctor::webhook_url;
 use crate::db::StoreError;
 use crate::db::setting::{self, SettingError};
 use crate::kernel::ids;
+use crate::kernel::language::Language;
 use crate::kernel::phone::Phone;
 use crate::web::policy::Action;
 use crate::wire::waha_api::{Waha, WahaError, has_webhook, shown_key};
@@ -114,9 +115,18 @@ pub async fn show(State(app): State<Arc<App>>, headers: HeaderMap, Query(done): 
         "hook": hook, "public_url": settings.text("server.public_url"), "webhook_url": settings.text("waha.webhook_url"), "status": status, "reachable": reachable,
         "problem": look.version.err(), "steps": steps, "done_count": steps.iter().filter(|step| step["done"] == true).count(), "channel": channel, "heard_at": heard,
         "phone": state["me"]["id"].as_str().and_then(|id| id.split('@').next()), "note": done.note, "code": done.code,
-        "cap": settings.int("queue.daily_new_contacts"), "gap": settings.text("queue.reply_gap_ms"), "typing": settings.on("queue.typing"), "hours": [settings.text("hours.open"), settings.text("hours.close")],
+        "cap": settings.int("queue.daily_new_contacts"), "gap": seconds(settings.range_ms("queue.reply_gap_ms"), visitor.language()), "typing": settings.on("queue.typing"), "hours": [settings.text("hours.open"), settings.text("hours.close")],
     });
     Ok(visitor.page(200, "whatsapp.html", "whatsapp", values).await)
+}
+
+/// A span of milliseconds in seconds, as the reader writes a fraction.
+fn seconds((low, high): (u64, u64), language: Language) -> String {
+    let one = |ms: u64| match ((ms + 50) / 1000, (ms + 50) / 100 % 10) {
+        (whole, 0) => whole.to_string(),
+        (whole, tenths) => format!("{whole}{}{tenths}", if language == Language::Id { ',' } else { '.' }),
+    };
+    if low == high { one(low) } else { format!("{}–{}", one(low), one(high)) }
 }
 
 /// Address and key.
