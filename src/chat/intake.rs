@@ -192,7 +192,11 @@ fn take_message(tx: &Tx<'_>, channel_id: i64, delivery: &Delivery, inbound: &Mes
         extra: inbound.extra.as_ref(),
         ..plain(&conversation, &inbound.wa_id, author, at)
     };
-    let Some(message_id) = message::insert(tx, &new)? else {
+    let stored = match message::insert(tx, &new)? {
+        Some(message_id) => Some(message_id),
+        None => message::fill(tx, &new)?,
+    };
+    let Some(message_id) = stored else {
         tx.count("duplicates", 1);
         return Ok(Receipt::Duplicate);
     };
@@ -211,7 +215,8 @@ fn take_message(tx: &Tx<'_>, channel_id: i64, delivery: &Delivery, inbound: &Mes
             conversation::answered_by_person(tx, conversation.id, "phone")?;
         }
     } else {
-        let quiet_ms = rules.quiet_ms.filter(|_| !stale && inbound.kind != "sticker");
+        let undecrypted = inbound.extra.as_ref().is_some_and(|extra| extra["undecrypted"] == true);
+        let quiet_ms = rules.quiet_ms.filter(|_| !stale && inbound.kind != "sticker" && !undecrypted);
         conversation::received(tx, &conversation, message_id, at, quiet_ms)?;
     }
     apply_early(tx, channel_id, &inbound.wa_id)?;
@@ -256,9 +261,12 @@ fn find_own(tx: &Tx<'_>, channel_id: i64, from_me: Option<bool>, party: Option<&
     if from_me.is_some_and(|from_me| from_me != known.is_ours) {
         return Ok(Found::SomebodyElses);
     }
-    let contact_id = party.map(|party| identity::known(tx, channel_id, party)).transpose()?.flatten();
-    let chat = contact_id.map(|contact_id| conversation::of_contact(tx, channel_id, contact_id)).transpose()?.flatten();
-    Ok(if chat.is_none_or(|chat| chat == known.conversation_id) { Found::Known(known) } else { Found::SomebodyElses })
+    let Some(who) = party.map(|party| identity::known(tx, channel_id, party)).transpose()?.flatten() else { return Ok(Found::Known(known)) };
+    let is_his = conversation::of_contact(tx, channel_id, who)?.is_none_or(|chat| chat == known.conversation_id);
+    let writer = conversation::find(tx, known.conversation_id)?.map(|conversation| conversation.contact_id);
+    // one of them known by his hidden id alone may be the other
+    let both_known = || -> Result<bool, StoreError> { Ok(identity::has_phone(tx, who)? && writer.map_or(Ok(false), |writer| identity::has_phone(tx, writer))?) };
+    Ok(if is_his || !both_known()? { Found::Known(known) } else { Found::SomebodyElses })
 }
 
 fn foreign(tx: &Tx<'_>) -> Result<Receipt, StoreError> {

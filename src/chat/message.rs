@@ -110,6 +110,26 @@ pub fn insert(tx: &Tx<'_>, new: &New<'_>) -> Result<Option<i64>, StoreError> {
     Ok(Some(id))
 }
 
+/// The content of a customer's message that came undecrypted the first time; `None` when there is none such to fill.
+pub fn fill(tx: &Tx<'_>, new: &New<'_>) -> Result<Option<i64>, StoreError> {
+    if new.author != Author::Customer || new.kind == "unknown" {
+        return Ok(None);
+    }
+    let filled: Option<i64> = tx
+        .prepare_cached(
+            "UPDATE message SET kind = ?4, text = ?5, media_id = ?6, reply_to = ?7, extra = ?8
+             WHERE channel_id = ?1 AND direction = 'in' AND wa_id = ?2 AND conversation_id = ?3 AND kind = 'unknown' AND json_extract(extra, '$.undecrypted') = 1 RETURNING id",
+        )?
+        .query_row((new.channel_id, new.wa_id, new.conversation_id, new.kind, new.text, new.media_id, new.reply_to, new.extra.map(Value::to_string)), |row| row.get(0))
+        .optional()?;
+    let Some(id) = filled else { return Ok(None) };
+    crate::people::search::reworded(tx, id)?;
+    // it is heard anew, wherever the bot had got to
+    tx.execute("UPDATE conversation SET answered_id = min(answered_id, ?2 - 1) WHERE id = ?1", (new.conversation_id, id))?;
+    tx.emit("message.status", Some(new.conversation_id), json!({"message_id": id, "changed": true}))?;
+    Ok(Some(id))
+}
+
 /// Row and state of a message by its bare id.
 pub struct Known {
     /// Row id.

@@ -408,6 +408,30 @@ pub fn due(tx: &Connection, channel_id: i64, process_ms: i64, limit: usize, broa
     Ok(items)
 }
 
+/// Those of the rows `ids` that are still due and first in their conversation's line.
+pub fn typed(tx: &Connection, ids: &[i64], process_ms: i64) -> Result<Vec<Item>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = [
+        ITEM,
+        " WHERE o.id = ?1 AND o.state = 'due' AND o.due_at <= ?2 AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.conversation_id = o.conversation_id AND e.id < o.id AND e.is_open = 1)",
+    ]
+    .concat();
+    let mut query = tx.prepare_cached(&sql)?;
+    let mut items = Vec::new();
+    for id in ids {
+        items.extend(query.query_row((id, process_ms), item).optional()?);
+    }
+    Ok(items)
+}
+
+/// A typed message goes out later than its typing said.
+pub fn put_off(tx: &Tx<'_>, id: i64, due_at: i64) -> Result<(), StoreError> {
+    tx.prepare_cached("UPDATE outbox SET due_at = ?2 WHERE id = ?1 AND state = 'due'")?.execute((id, due_at))?;
+    Ok(())
+}
+
 /// Rows whose fate is unknown and may be asked about now.
 pub fn unsettled(connection: &Connection, channel_id: i64, process_ms: i64, limit: usize) -> Result<Vec<Item>, StoreError> {
     let sql = [ITEM, " WHERE o.channel_id = ?1 AND o.state = 'unknown' AND o.due_at <= ?2 ORDER BY o.due_at LIMIT ?3"].concat();
@@ -676,6 +700,8 @@ pub fn recover_channel(tx: &Tx<'_>, channel_id: i64, timeout_ms: i64, margin_ms:
         let longest_ms = if *has_file { timeout_ms * i64::from(MEDIA_FACTOR) } else { timeout_ms };
         lose(tx, *id, "crashed", tx.process_ms + longest_ms + margin_ms)?;
     }
+    // whoever was shown as typing then is so no more
+    tx.execute("UPDATE outbox SET typing_at = NULL WHERE state = 'due' AND channel_id = ?1 AND typing_at IS NOT NULL", [channel_id])?;
     replan(tx)?;
     Ok(ids.len())
 }

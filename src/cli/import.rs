@@ -215,7 +215,7 @@ fn read_rows(file: &Path) -> anyhow::Result<Vec<(usize, Map<String, Value>)>> {
 fn json_rows(whole: &str) -> anyhow::Result<Vec<(usize, Map<String, Value>)>> {
     let parsed: Value = match serde_json::from_str(whole) {
         // one line of an export is a row; an object that holds a list is laid over more lines by whoever wrote it
-        Ok(Value::Object(row)) if is_one_line(whole) && !row.values().all(Value::is_array) => Value::Array(vec![Value::Object(row)]),
+        Ok(Value::Object(row)) if is_one_line(whole) && !row.values().any(holds_rows) => Value::Array(vec![Value::Object(row)]),
         Ok(parsed) => parsed,
         // one object a line, as an export writes it
         Err(error) => {
@@ -238,6 +238,11 @@ fn json_rows(whole: &str) -> anyhow::Result<Vec<(usize, Map<String, Value>)>> {
             _ => bail!("row {} is not an object", at + 1),
         })
         .collect()
+}
+
+/// A list of objects: rows in a wrapper, and not a field of a row, whose lists hold texts.
+fn holds_rows(value: &Value) -> bool {
+    value.as_array().is_some_and(|list| !list.is_empty() && list.iter().all(|one| one.is_object() && !one["day"].is_number()))
 }
 
 fn is_one_line(whole: &str) -> bool {

@@ -13,6 +13,9 @@ use std::time::Duration;
 /// Pages copied between two breaths, so that the server keeps writing.
 const STEP: i32 = 512;
 
+/// Steps in a row that find a file locked, 50 ms apart, before the backup is given up.
+const MOST_REFUSED: u32 = 600;
+
 /// What a backup holds.
 #[derive(Debug)]
 pub struct Summary {
@@ -42,14 +45,19 @@ fn fill(dir: &DataDir, aside: &Path, progress: &mut dyn FnMut(&str, u64, u64)) -
         // one read transaction pins the moment; without it a busy store would restart the copy for ever
         source.execute_batch("BEGIN")?;
         let backup = Backup::new(&source, &mut copy)?;
+        let mut refused = 0;
         loop {
             let step = backup.step(STEP)?;
             let at = backup.progress();
             progress("pages", u64::try_from(at.pagecount - at.remaining).unwrap_or(0), u64::try_from(at.pagecount).unwrap_or(0));
             match step {
                 StepResult::Done => break,
-                StepResult::More => {}
-                _ => std::thread::sleep(Duration::from_millis(50)),
+                StepResult::More => refused = 0,
+                _ => {
+                    refused += 1;
+                    ensure!(refused < MOST_REFUSED, "the file cannot be locked for writing; is it on a network disk without locks?");
+                    std::thread::sleep(Duration::from_millis(50));
+                }
             }
         }
     }
@@ -94,15 +102,17 @@ pub fn restore(dir: &DataDir, file: &Path, progress: &mut dyn FnMut(&str, u64, u
     dir.create()?;
     dir.key()?;
     let Some(_lock) = dir.lock()? else { bail!("a kafilah server is running on {}; stop it first", dir.0.display()) };
-    let mut draft = Draft::begin(&dir.database())?;
+    // through a link, to the file that is replaced and to its log beside it
+    let database = dir.database().canonicalize().unwrap_or_else(|_| dir.database());
+    let mut draft = Draft::begin(&database)?;
     std::io::copy(&mut File::open(file)?, draft.file()).context("while copying the backup into the data folder; the store in place was not touched")?;
     unpack(dir, draft.path(), progress).context("the store in place was not touched")?;
     let kept = dir.database().exists().then(|| free_name(dir));
     if let Some(kept) = &kept {
-        move_aside(dir, kept).context("while keeping the old store aside")?;
+        move_aside(&database, kept).context("while keeping the old store aside")?;
     }
     draft.finish()?;
-    draft::to_folder_owner(&dir.database());
+    draft::to_folder_owner(&database);
     Ok(kept)
 }
 
@@ -115,9 +125,8 @@ fn free_name(dir: &DataDir) -> PathBuf {
 
 /// Moves the old store aside: as one file when it can still be folded into one, else with its log beside it, as it is. A
 /// damaged store is what a restore is for, so its damage is no reason to stop.
-fn move_aside(dir: &DataDir, kept: &Path) -> anyhow::Result<()> {
-    let database = dir.database();
-    let folded = super::connect(&database).and_then(|old| old.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)));
+fn move_aside(database: &Path, kept: &Path) -> anyhow::Result<()> {
+    let folded = super::connect(database).and_then(|old| old.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)));
     let is_whole = folded.is_ok_and(|busy| busy == 0);
     for suffix in ["db-wal", "db-shm"] {
         let log = database.with_extension(suffix);
@@ -131,7 +140,7 @@ fn move_aside(dir: &DataDir, kept: &Path) -> anyhow::Result<()> {
         }
     }
     // a second name rather than a move: killed here, the old store is still in its place
-    fs::hard_link(&database, kept).or_else(|_| fs::rename(&database, kept))?;
+    fs::hard_link(database, kept).or_else(|_| fs::rename(database, kept))?;
     Ok(())
 }
 

@@ -11,10 +11,14 @@ const BESIDE: [&str; 3] = ["-journal", "-wal", "-shm"];
 
 /// A file in the making; dropped unfinished it is gone, and what stood in its place stands there still.
 pub struct Draft {
-    /// Where it is written. Locked: a second run for the same place is refused.
+    /// Where it is written.
     file: File,
     aside: PathBuf,
     place: PathBuf,
+    /// Held until the end: a second run for the same place is refused. A file of its own, because a lock on the one that
+    /// SQLite writes would be in SQLite's way on network disks.
+    _lock: File,
+    lock_path: PathBuf,
     is_done: bool,
 }
 
@@ -29,27 +33,31 @@ impl Draft {
             ensure!(meta.is_file(), "{} is no file that could be replaced; name a file, or `-` for standard output where that is offered", place.display());
         }
         let name = place.file_name().with_context(|| format!("{} names no file", place.display()))?.to_string_lossy().into_owned();
-        let aside = place.with_file_name(format!(".{name}.part"));
-        let file = loop {
-            let file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o600)
-                .custom_flags(NO_FOLLOW)
-                .open(&aside)
-                .with_context(|| format!("while making {}", aside.display()))?;
+        let (aside, lock_path) = (place.with_file_name(format!(".{name}.part")), place.with_file_name(format!(".{name}.lock")));
+        let open = |path: &Path| {
+            let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).custom_flags(NO_FOLLOW).open(path);
+            file.with_context(|| format!("while making {}", path.display()))
+        };
+        let lock = loop {
+            let file = open(&lock_path)?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(fs::TryLockError::WouldBlock) => bail!("{} is being written by another run; try again when that one is done", place.display()),
-                Err(fs::TryLockError::Error(error)) => return Err(error).with_context(|| format!("while locking {}", aside.display())),
+                Err(fs::TryLockError::Error(error)) => return Err(error).with_context(|| format!("while locking {}", lock_path.display())),
             }
-            // whoever held it may have moved it to its place just now: then it is his
-            if fs::metadata(&aside).is_ok_and(|there| file.metadata().is_ok_and(|ours| (ours.dev(), ours.ino()) == (there.dev(), there.ino()))) {
+            // whoever held it removes it at his end: then it locks nothing any more
+            if fs::metadata(&lock_path).is_ok_and(|there| file.metadata().is_ok_and(|ours| (ours.dev(), ours.ino()) == (there.dev(), there.ino()))) {
                 break file;
             }
         };
-        let draft = Self { file, aside, place, is_done: false };
+        let file = match open(&aside) {
+            Ok(file) => file,
+            Err(error) => {
+                let _ = fs::remove_file(&lock_path); // nothing was begun
+                return Err(error);
+            }
+        };
+        let draft = Self { file, aside, place, _lock: lock, lock_path, is_done: false };
         draft.sweep(); // left by an earlier try that was killed
         draft.file.set_len(0)?;
         draft.file.set_permissions(fs::Permissions::from_mode(0o600))?; // also when it stood there already
@@ -91,6 +99,7 @@ impl Drop for Draft {
             self.sweep();
             let _ = fs::remove_file(&self.aside); // a half-written copy is of no use; the error itself is what counts
         }
+        let _ = fs::remove_file(&self.lock_path); // while it is still held
     }
 }
 
@@ -105,11 +114,11 @@ pub fn sync_folder(path: &Path) -> anyhow::Result<()> {
 
 /// Gives what root made to the owner of its folder: the service runs as him.
 pub fn to_folder_owner(path: &Path) {
-    let owner = |path: &Path| fs::metadata(path).map(|meta| (meta.uid(), meta.gid()));
-    if let (Some(Ok(folder)), Ok(file)) = (path.parent().map(owner), owner(path))
-        && folder != file
-    {
-        let _ = std::os::unix::fs::chown(path, Some(folder.0), Some(folder.1)); // only root may; another's file stays as it is
+    let (Some(Ok(folder)), Ok(made)) = (path.parent().map(fs::metadata), fs::symlink_metadata(path)) else { return };
+    // a link, or a second name of something, may have been put there to have that given away
+    let is_plain = made.is_dir() || (made.is_file() && made.nlink() == 1);
+    if is_plain && made.uid() == 0 && folder.uid() != 0 {
+        let _ = std::os::unix::fs::lchown(path, Some(folder.uid()), Some(folder.gid())); // only root may; for all others it is theirs already
     }
 }
 

@@ -74,6 +74,12 @@ pub fn is_of(connection: &Connection, contact_id: i64, phone: &crate::kernel::ph
     }
 }
 
+/// Whether a number of the contact's is known.
+pub fn has_phone(connection: &Connection, contact_id: i64) -> Result<bool, StoreError> {
+    let mut query = connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM identity WHERE contact_id = ?1 AND kind = 'phone')")?;
+    Ok(query.query_row([contact_id], |row| row.get(0))?)
+}
+
 /// Who a personal chat of a number belongs to, if we know him.
 pub fn of_chat(connection: &Connection, channel_id: i64, chat_id: &str) -> Result<Option<i64>, StoreError> {
     match chat_id.split_once('@') {

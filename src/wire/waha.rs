@@ -274,6 +274,10 @@ fn message(payload: Field<'_>, own: &Own) -> Result<Inbound, Unreadable> {
     if !cards.is_empty() {
         extra.insert("vcards".into(), cards.into());
     }
+    // not decrypted yet (NOWEB's CIPHERTEXT): the same id may come again with its content
+    if kind == "unknown" && data.get("messageStubType").as_i64() == Some(2) {
+        extra.insert("undecrypted".into(), true.into());
+    }
     if let Some(id) = reply_id(content) {
         extra.insert("reply_id".into(), text::clean(id, 256).into());
     }
@@ -371,10 +375,6 @@ fn kind_of(payload: Field<'_>, data: Field<'_>, content: Field<'_>, file: Option
         if content.keys().all(|key| SILENT.contains(&key)) {
             return Err("protocol");
         }
-    }
-    // not decrypted yet (NOWEB's CIPHERTEXT): the same id comes again with its content
-    if data.get("messageStubType").as_i64() == Some(2) && file.is_none() && payload.get("body").as_str().is_none_or(str::is_empty) {
-        return Err("waiting");
     }
     match data.get("type").as_str() {
         Some("chat") => return Ok("text"),

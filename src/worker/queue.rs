@@ -116,8 +116,9 @@ struct Line<'a> {
     slot_at: i64,
     /// Nothing new is begun before this, process clock, ms: the next message's typing would be too long.
     begin_at: i64,
-    /// When messages whose typing is shown go out: their slots are taken already. A hint; the rows are what counts.
-    typed: BTreeSet<i64>,
+    /// When messages whose typing is shown go out, and their rows: their slots are taken already. A hint; the rows are
+    /// what counts.
+    typed: BTreeSet<(i64, i64)>,
     typists: Senders,
     /// The gateway was asked in vain whose ids count; not again before this.
     ids_again: Option<Instant>,
@@ -188,7 +189,7 @@ impl<'a> Line<'a> {
         while !self.app.is_stopping() {
             match self.round() {
                 Ok(wait) if wait.is_zero() => {}
-                Ok(wait) if self.senders.waiting() > 0 => {
+                Ok(wait) if self.senders.can_spread() => {
                     self.wake.wait(wait.min(SPREAD));
                     self.senders.spread();
                 }
@@ -210,8 +211,8 @@ impl<'a> Line<'a> {
     /// Before the end: what is under way gets its outcome written down; what takes too long is settled after the next start.
     fn drain(&mut self) {
         let until = Instant::now() + Duration::from_secs(8);
-        self.senders.spread();
         while self.inflight > 0 && Instant::now() < until {
+            self.senders.spread();
             match self.reports.1.recv_timeout(Duration::from_millis(200)) {
                 Ok(report) => {
                     let reports = self.note(vec![report]);
@@ -265,7 +266,7 @@ impl<'a> Line<'a> {
         let typing = settings.on("queue.typing");
         // something new may begin when its typing, at its longest, would end with the next free slot
         let begins_at = if typing { (self.slot_at - TYPING_MS.1 as i64).max(self.begin_at) } else { self.slot_at };
-        let typed_at = self.typed.first().copied();
+        let typed_at = self.typed.first().map(|(at, _)| *at);
         let slot_open = !paced || process_ms >= begins_at || typed_at.is_some_and(|at| process_ms >= at);
         let ready = self.ids != Ids::Unknown && free > 0 && next_due.is_some_and(|due| due <= process_ms) && self.breaker.allows(Instant::now());
         if nothing_to_write && !(ready && slot_open) {
@@ -289,6 +290,7 @@ impl<'a> Line<'a> {
             limit,
             pace: if paced { Some(settings.range_ms("queue.reply_gap_ms")) } else { None },
             slot_at: self.slot_at,
+            typed: self.typed.iter().take_while(|(at, _)| *at <= process_ms).map(|(_, id)| *id).collect(),
             mint: self.ids == Ids::Ours,
             broadcasts: match (process_ms >= self.broadcasts.at, settings.range_ms("queue.broadcast_gap_ms").1) {
                 (false, _) => 0,
@@ -317,13 +319,16 @@ impl<'a> Line<'a> {
                 return Err(error);
             }
         };
-        let busy = !work.sends.is_empty() || !work.looks.is_empty() || !work.typings.is_empty() || !outcomes.is_empty();
-        self.typed = self.typed.split_off(&(process_ms + 1));
+        let busy = !work.sends.is_empty() || !work.looks.is_empty() || !work.typings.is_empty() || work.settled > 0 || !outcomes.is_empty();
+        if limit > 0 {
+            self.typed = self.typed.split_off(&(process_ms + 1, 0));
+        }
+        self.typed.extend(&work.later);
         self.slot_at = work.slot_at;
         self.begin_at = work.begin_at;
         self.dispatch(work, &gateway, &settings);
         // what is due and cannot be taken waits for something that wakes us: an outcome, or a row before it
-        let typed_in = self.typed.first().map_or(STALLED, |at| app.store.clock.until(*at, STALLED).max(Duration::from_millis(1)));
+        let typed_in = self.typed.first().map_or(STALLED, |(at, _)| app.store.clock.until(*at, STALLED).max(Duration::from_millis(1)));
         Ok(if busy { Duration::ZERO } else { typed_in })
     }
 
@@ -369,7 +374,7 @@ impl<'a> Line<'a> {
             tasks.push(self.task(move || Report::Sent(row, send(&app, &gateway, item, outbound))));
         }
         for (item, due_at) in work.typings {
-            self.typed.insert(due_at);
+            self.typed.insert((due_at, item.id));
             if let Gateway::Waha(waha) = gateway {
                 let waha = waha.clone();
                 self.type_or_not(move || waha.show_typing(&item.chat_id));
@@ -483,6 +488,8 @@ struct Plan {
     pace: Option<(u64, u64)>,
     /// The next free time for a send, process clock, ms.
     slot_at: i64,
+    /// Rows that have been typed and are due.
+    typed: Vec<i64>,
     mint: bool,
     /// Broadcasts that may go out now.
     broadcasts: usize,
@@ -503,8 +510,12 @@ struct Work {
     looks: Vec<Item>,
     /// The next free time for a send after these.
     slot_at: i64,
-    /// When the first that had to wait for its slot may begin.
+    /// When the first that had to wait for its slot may begin; 0: none waits.
     begin_at: i64,
+    /// Typed rows that were late together: one goes, the others a gap later each.
+    later: Vec<(i64, i64)>,
+    /// Rows that were ended or put off.
+    settled: usize,
 }
 
 impl Work {
@@ -514,6 +525,11 @@ impl Work {
         let slot = least.max(self.slot_at);
         self.slot_at = slot + ids::draw(low, high) as i64;
         slot
+    }
+
+    /// Something waits for its slot, and nothing behind it takes one before.
+    fn wait_until(&mut self, at: i64) {
+        self.begin_at = if self.begin_at == 0 { at } else { self.begin_at.min(at) };
     }
 }
 
@@ -586,17 +602,43 @@ fn claim(tx: &Tx<'_>, app: &App, plan: &Plan) -> Result<Work, StoreError> {
     }
     let room = plan.limit.saturating_sub(work.looks.len());
     let quiet_ms = plan.settings.int("bot.quiet_ms");
-    for item in outbox::due(tx, plan.channel.id, tx.process_ms, room, plan.broadcasts)? {
+    // what is typed has its slot and comes first, however many wait to begin
+    let mut items = outbox::typed(tx, &plan.typed, tx.process_ms)?;
+    for item in outbox::due(tx, plan.channel.id, tx.process_ms, room.saturating_sub(items.len()), plan.broadcasts)? {
+        if !plan.typed.contains(&item.id) {
+            items.push(item);
+        }
+    }
+    for item in items {
+        let is_typed = item.typing_at.is_some() && plan.pace.is_some();
         if item.valid_until < tx.process_ms {
             outbox::expire(tx, item.id)?;
+            work.settled += 1;
             continue;
         }
         if item.priority == 2 && item.opted_out {
             outbox::cancel(tx, item.id, "opted_out")?;
+            work.settled += 1;
+            continue;
+        }
+        if work.sends.len() >= plan.limit {
+            continue;
+        }
+        // one waits for its slot: who begins later does not take it
+        if work.begin_at > 0 && !is_typed && plan.pace.is_some() {
+            continue;
+        }
+        // several were held up together: they keep their gaps
+        if is_typed && !work.sends.is_empty() {
+            let gap = plan.pace.map_or(0, |(low, _)| low as i64);
+            let at = tx.process_ms + gap * (work.later.len() as i64 + 1);
+            outbox::put_off(tx, item.id, at)?;
+            work.later.push((at, item.id));
             continue;
         }
         let newer = item.author == "bot" && item.turn_to_id.zip(item.last_in_id).is_some_and(|(to, last)| last > to);
         if newer && quiet_ms > 0 && item.attempts == 0 && item.by_bot && turn::supersede(tx, item.conversation_id, item.message_id, quiet_ms)? {
+            work.settled += 1;
             continue;
         }
         let is_first = !item.answered_us && !is_own(plan, &item);
@@ -604,23 +646,26 @@ fn claim(tx: &Tx<'_>, app: &App, plan: &Plan) -> Result<Work, StoreError> {
         let is_counted = item.attempts > 0;
         if is_first && let Some((until, cause)) = first_contact_waits(tx, plan, is_counted)? {
             outbox::postpone(tx, item.id, until, cause)?;
+            work.settled += 1;
             continue;
         }
         let text = match fresh_text(tx, app, plan, &item)? {
             Some(text) => text,
             None => {
                 outbox::cancel(tx, item.id, "package_gone")?;
+                work.settled += 1;
                 continue;
             }
         };
         if plan.typing && item.typing_at.is_none() && item.priority < 2 && matches!(item.kind.as_str(), "text" | "image") {
             let length = text.as_deref().map_or(20, |text| text.chars().count().min(300)) as u64;
             let show = (length * 1000 / TYPING_CPS).clamp(TYPING_MS.0, TYPING_MS.1);
-            let show = ids::draw(show * 7 / 10, show) as i64;
+            // uneven from row to row, and the same each time the row is looked at: the slot is waited for by it
+            let show = (show - show * 3 / 10 * (item.id.unsigned_abs().wrapping_mul(2_654_435_761) >> 8 & 0xff) / 0xff) as i64;
             // typing ends with the message's own slot: nobody is shown typing for longer than a person would
             if plan.pace.is_some() && work.slot_at > tx.process_ms + show {
-                work.begin_at = work.slot_at - show;
-                break;
+                work.wait_until(work.slot_at - show);
+                continue;
             }
             let due_at = work.take_slot(plan, tx.process_ms + show);
             outbox::typing(tx, item.id, due_at)?;
@@ -630,7 +675,10 @@ fn claim(tx: &Tx<'_>, app: &App, plan: &Plan) -> Result<Work, StoreError> {
         // what was typed has its slot
         if item.typing_at.is_none() && plan.pace.is_some() {
             if work.slot_at > tx.process_ms {
-                work.begin_at = work.slot_at;
+                // a broadcast waits without holding a slot
+                if item.priority < 2 {
+                    work.wait_until(work.slot_at);
+                }
                 continue;
             }
             work.take_slot(plan, tx.process_ms);

@@ -72,6 +72,12 @@ impl Senders {
         self.wake(lock(&self.0.state), usize::MAX);
     }
 
+    /// Whether a task waits and a hand could take it.
+    pub fn can_spread(&self) -> bool {
+        let state = lock(&self.0.state);
+        !state.tasks.is_empty() && (state.idle > 0 || state.threads < self.1)
+    }
+
     /// Tasks that wait for a hand.
     pub fn waiting(&self) -> usize {
         lock(&self.0.state).tasks.len()

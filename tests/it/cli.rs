@@ -288,6 +288,15 @@ fn a_store_that_gives_way_to_a_backup_is_never_lost() {
     assert_eq!(kept, 3, "each keeps the one before it");
     let leftovers: Vec<_> = std::fs::read_dir(app.store()).unwrap().flatten().map(|entry| entry.file_name()).filter(|name| name.to_string_lossy().contains("part")).collect();
     assert!(leftovers.is_empty(), "{leftovers:?}");
+    // a store that is a link to another disk is kept too, not only its name
+    let elsewhere = folder.path().join("elsewhere.db");
+    std::fs::rename(app.store().join("kafilah.db"), &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, app.store().join("kafilah.db")).unwrap();
+    let before = std::fs::read(&elsewhere).unwrap();
+    let done = app.cli(&["restore", other.to_str().unwrap()]);
+    let said = text(&done.stdout);
+    let kept = said.trim().rsplit("kept as ").next().unwrap();
+    assert!(done.status.success() && std::fs::read(kept).unwrap().len() == before.len() && !std::path::Path::new(kept).is_symlink(), "{said}");
     // what is no backup leaves the store alone and says so
     let wrong = app.cli(&["restore", "/etc/passwd"]);
     assert_eq!((wrong.status.code(), text(&wrong.stderr).contains("The store was not touched")), (Some(1), true), "{}", text(&wrong.stderr));

@@ -291,8 +291,12 @@ fn protocol_and_impossible_names_make_no_message() {
         assert_eq!(app.webhook("message.any", with(&format!("P{n}"), content)).1["reason"], "protocol");
     }
     let waiting = json!({"id": "false_6281399990004@c.us_W1", "timestamp": now(), "from": "6281399990004@c.us", "fromMe": false, "body": null, "_data": {"messageStubType": 2}});
-    assert_eq!(app.webhook("message.any", waiting).1["reason"], "waiting");
+    assert_eq!(app.webhook("message.any", waiting.clone()).1["status"], "accepted", "it is not lost");
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(app.waha.delivered().is_empty(), "and nothing is said to what nobody could read");
     assert_eq!(app.customer_writes("6281399990004", "W1", "UMR_APR_2030_HEMAT")["status"], "accepted", "the same id, decrypted");
+    assert!(app.wait_delivered(1)[0].contains("Hemat"));
+    assert_eq!(app.webhook("message.any", waiting).1["status"], "duplicate");
     assert_eq!(app.webhook("message.any", with("PL", json!({"pollCreationMessageV5": {"name": "?"}}))).0, 200);
     assert_eq!(app.export("messages").iter().filter(|row| row["direction"] == "in").map(|row| row["kind"].clone()).collect::<Vec<_>>(), ["text", "poll"]);
     for (session, id) in [("../x", "false_6281399990004@c.us_S1"), ("", "false_6281399990004@c.us_S2"), ("default", "false_6281399990004@c.us_A\u{0}B")] {
