@@ -160,7 +160,8 @@ fn take_message(tx: &Tx<'_>, channel_id: i64, delivery: &Delivery, inbound: &Mes
     let at = date::believable(inbound.at, tx.now_ms);
     // a message of ours may be one we are sending; a customer's is told apart by the insert itself
     let known = if inbound.from_me || inbound.file.is_some() { message::by_wa_id(tx, channel_id, inbound.from_me, &inbound.wa_id)? } else { None };
-    if let Some(known) = known {
+    let awaited = known.as_ref().map_or(Ok(false), |known| message::is_undecrypted(tx, known.id))?;
+    if let Some(known) = known.filter(|_| !awaited) {
         identity::resolve(tx, channel_id, &inbound.party)?; // a second delivery may show the other address
         if let Some(file) = &inbound.file {
             media::offer(tx, known.id, file)?; // and where its file is to be had

@@ -110,6 +110,12 @@ pub fn insert(tx: &Tx<'_>, new: &New<'_>) -> Result<Option<i64>, StoreError> {
     Ok(Some(id))
 }
 
+/// Whether a message is there by its id only, its content still to come.
+pub fn is_undecrypted(tx: &Tx<'_>, id: i64) -> Result<bool, StoreError> {
+    let mut query = tx.prepare_cached("SELECT kind = 'unknown' AND json_extract(extra, '$.undecrypted') IS 1 FROM message WHERE id = ?1")?;
+    Ok(query.query_row([id], |row| row.get(0))?)
+}
+
 /// The content of a customer's message that came undecrypted the first time; `None` when there is none such to fill.
 pub fn fill(tx: &Tx<'_>, new: &New<'_>) -> Result<Option<i64>, StoreError> {
     if new.author != Author::Customer || new.kind == "unknown" {

@@ -106,7 +106,7 @@ enum Row {
 
 /// Does it: a line per row that is wrong, then how many are new, changed, the same.
 pub fn run(dir: &DataDir, options: &Options) -> anyhow::Result<()> {
-    let rows = read_rows(&options.file)?;
+    let rows = read_rows(&options.file, options.what.columns())?;
     let mut strange: Vec<&String> = rows.iter().flat_map(|(_, row)| row.keys()).filter(|name| !options.what.columns().contains(&name.as_str())).collect();
     strange.sort_unstable();
     strange.dedup();
@@ -188,7 +188,7 @@ fn fits(row: Row, line: usize, codes: &mut HashMap<String, usize>, known: &HashS
 
 /// The packages of a JSON or CSV file, for `init` and the demo.
 pub fn read_packages(file: &Path) -> anyhow::Result<Vec<Package>> {
-    read_rows(file)?
+    read_rows(file, What::Packages.columns())?
         .into_iter()
         .map(|(line, row)| match check(What::Packages, &row) {
             Ok(Row::Package(package)) => Ok(*package),
@@ -199,23 +199,23 @@ pub fn read_packages(file: &Path) -> anyhow::Result<Vec<Package>> {
 }
 
 /// Rows with their line numbers (CSV, header = 1) or positions (JSON, first = 1).
-fn read_rows(file: &Path) -> anyhow::Result<Vec<(usize, Map<String, Value>)>> {
+fn read_rows(file: &Path, columns: &[&str]) -> anyhow::Result<Vec<(usize, Map<String, Value>)>> {
     let size = std::fs::metadata(file).with_context(|| format!("while opening {}", file.display()))?.len();
     anyhow::ensure!(size <= MAX_FILE, "{} is larger than 64 MB; split it", file.display());
     let bytes = std::fs::read(file)?;
     let Ok(whole) = std::str::from_utf8(&bytes) else { bail!("{} is not UTF-8 text; save it as \"CSV UTF-8\"", file.display()) };
     let whole = whole.trim_start_matches('\u{feff}');
     let is_json = file.extension().is_some_and(|ext| ext.eq_ignore_ascii_case("json")) || whole.trim_start().starts_with(['[', '{']);
-    let rows = if is_json { json_rows(whole)? } else { table::read(whole).map_err(|problem| anyhow::anyhow!(problem))? };
+    let rows = if is_json { json_rows(whole, columns)? } else { table::read(whole).map_err(|problem| anyhow::anyhow!(problem))? };
     anyhow::ensure!(!rows.is_empty(), "{} holds no rows", file.display());
     anyhow::ensure!(rows.len() <= MAX_ROWS, "{} holds more than {MAX_ROWS} rows; split it", file.display());
     Ok(rows)
 }
 
-fn json_rows(whole: &str) -> anyhow::Result<Vec<(usize, Map<String, Value>)>> {
+fn json_rows(whole: &str, columns: &[&str]) -> anyhow::Result<Vec<(usize, Map<String, Value>)>> {
     let parsed: Value = match serde_json::from_str(whole) {
-        // one line of an export is a row; an object that holds a list is laid over more lines by whoever wrote it
-        Ok(Value::Object(row)) if is_one_line(whole) && !row.values().any(holds_rows) => Value::Array(vec![Value::Object(row)]),
+        // one row alone: its names are a row's, or it holds no list
+        Ok(Value::Object(row)) if is_row(&row, columns) => Value::Array(vec![Value::Object(row)]),
         Ok(parsed) => parsed,
         // one object a line, as an export writes it
         Err(error) => {
@@ -240,13 +240,9 @@ fn json_rows(whole: &str) -> anyhow::Result<Vec<(usize, Map<String, Value>)>> {
         .collect()
 }
 
-/// A list of objects: rows in a wrapper, and not a field of a row, whose lists hold texts.
-fn holds_rows(value: &Value) -> bool {
-    value.as_array().is_some_and(|list| !list.is_empty() && list.iter().all(|one| one.is_object() && !one["day"].is_number()))
-}
-
-fn is_one_line(whole: &str) -> bool {
-    whole.trim().lines().count() == 1
+/// Whether an object is a row itself and no wrapper of a list: a wrapper may have a `name`, hardly two names of columns.
+fn is_row(object: &Map<String, Value>, columns: &[&str]) -> bool {
+    object.keys().filter(|key| columns.contains(&key.as_str())).count() > 1 || !object.values().any(Value::is_array)
 }
 
 fn money(row: &Map<String, Value>, name: &str) -> Result<i64, String> {

@@ -107,7 +107,7 @@ impl Drop for Draft {
 const NO_FOLLOW: i32 = 0o400_000;
 
 /// Brings a rename to the disk.
-pub fn sync_folder(path: &Path) -> anyhow::Result<()> {
+fn sync_folder(path: &Path) -> anyhow::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all().with_context(|| format!("while syncing {}", folder.display()))
 }

@@ -96,7 +96,7 @@ pub fn parse(envelope: Field<'_>) -> Result<Delivery, Unreadable> {
 }
 
 /// A name WAHA gives a session: it stands in addresses we ask of the gateway.
-pub fn is_session_name(name: &str) -> bool {
+fn is_session_name(name: &str) -> bool {
     (1..=54).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 

@@ -74,6 +74,15 @@ fn an_import_is_all_or_nothing_with_a_line_per_wrong_row() {
     }
     let purchases = app.export("purchases");
     assert_eq!((purchases.len(), &purchases[0]["total_idr"], &purchases[0]["contact_name"]), (1, &Value::from(50_000_000), &Value::from("Ibu Sari")));
+    // one line of an export is a row, and a list may come in a wrapper that has a name, laid out or not
+    let row = json!({"code": "UMR_MEI_2031_A", "name": "Paket A", "price_idr": 25000000, "departs": "2031-05-01", "days": 9, "itinerary": [{"day": 1, "text": "Berangkat"}]});
+    let wrapped = json!({"name": "Katalog", "packages": [row]});
+    for given in [row.to_string(), wrapped.to_string(), format!("{wrapped:#}")] {
+        let file = app.dir.path().join("satu.json");
+        std::fs::write(&file, &given).unwrap();
+        let out = app.cli(&["import", "packages", file.to_str().unwrap(), "--dry-run"]);
+        assert!(out.status.success() && text(&out.stdout).starts_with("1 rows are right"), "{given}: {}", text(&out.stderr));
+    }
 }
 
 #[test]

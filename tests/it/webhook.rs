@@ -297,8 +297,15 @@ fn protocol_and_impossible_names_make_no_message() {
     assert_eq!(app.customer_writes("6281399990004", "W1", "UMR_APR_2030_HEMAT")["status"], "accepted", "the same id, decrypted");
     assert!(app.wait_delivered(1)[0].contains("Hemat"));
     assert_eq!(app.webhook("message.any", waiting).1["status"], "duplicate");
+    // a file is content too
+    let stub = json!({"id": "false_6281399990004@c.us_W2", "timestamp": now(), "from": "6281399990004@c.us", "fromMe": false, "body": null, "_data": {"messageStubType": 2}});
+    assert_eq!(app.webhook("message.any", stub).1["status"], "accepted");
+    let image = json!({"id": "false_6281399990004@c.us_W2", "timestamp": now(), "from": "6281399990004@c.us", "fromMe": false, "body": null, "hasMedia": true, "media": {"url": null, "mimetype": "image/jpeg"},
+                       "_data": {"message": {"imageMessage": {}}}});
+    assert_eq!(app.webhook("message.any", image.clone()).1["status"], "accepted");
+    assert_eq!(app.webhook("message.any", image).1["status"], "duplicate");
     assert_eq!(app.webhook("message.any", with("PL", json!({"pollCreationMessageV5": {"name": "?"}}))).0, 200);
-    assert_eq!(app.export("messages").iter().filter(|row| row["direction"] == "in").map(|row| row["kind"].clone()).collect::<Vec<_>>(), ["text", "poll"]);
+    assert_eq!(app.export("messages").iter().filter(|row| row["direction"] == "in").map(|row| row["kind"].clone()).collect::<Vec<_>>(), ["text", "image", "poll"]);
     for (session, id) in [("../x", "false_6281399990004@c.us_S1"), ("", "false_6281399990004@c.us_S2"), ("default", "false_6281399990004@c.us_A\u{0}B")] {
         let body =
             json!({"event": "message.any", "session": session, "payload": {"id": id, "timestamp": now(), "from": "6281399990004@c.us", "fromMe": false, "body": "x"}}).to_string();
